@@ -457,6 +457,20 @@ class ProtocolSyntaxError(AMQPError):
     _default = 'An unspecified protocol syntax error occurred'
 
 
+class ProtocolViolationError(ProtocolSyntaxError):
+    """What the peer sent breaks the rules in a way that ends the connection.
+
+    `reply_code` and `reply_text` are those of the Connection.Close that answers it.
+    """
+
+    _prose = '{1} (reply code {0})'
+
+    def __init__(self, reply_code: int, reply_text: str) -> None:
+        super().__init__(reply_code, reply_text)
+        self.reply_code = reply_code
+        self.reply_text = reply_text
+
+
 class UnexpectedFrameError(ProtocolSyntaxError):
     """The frame, which is the argument, is not allowed at this point (4.2.6 and 4.2.7)."""
 
