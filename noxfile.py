@@ -1,0 +1,206 @@
+"""What is done to all packages: tests, checks, builds.
+
+Rule: this file knows no package by name. A package is a folder in packages/ with a pyproject.toml,
+which says what the package is called, needs, tests with (dependency group ``test``) and runs on
+(classifiers). What is tested is its wheel, made from its sdist, never the source tree.
+
+    nox                          everything that must pass
+    nox -s tests                 unit tests, every package on every Python that is here
+    nox -s "tests-3.9(pika-core)"
+    nox -s integration           against RabbitMQ
+    nox -s tests -- -k confirms  what follows -- goes to pytest
+"""
+from __future__ import annotations
+
+import atexit
+import os
+import pathlib
+import shutil
+import subprocess
+
+import nox
+
+nox.needs_version = '>=2025.10.14'
+nox.options.default_venv_backend = 'uv|virtualenv'
+nox.options.download_python = 'never'
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ['lint', 'typecheck', 'tests', 'integration', 'build']
+
+TOP = pathlib.Path(__file__).parent
+DIST = TOP / 'build' / 'dist'
+CONSTRAINTS = DIST / 'constraints.txt'
+SOURCES = ('noxfile.py', 'bench', 'packages', 'tools')
+WITH_BROKER = ('python', 'tools/rabbitmq.py', 'run', '--')
+# Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
+PATIENCE = 10
+MUTATED = ('frame', 'data', 'content', 'confirms', 'protocol')
+
+PACKAGES = {
+    project['project']['name']: project for project in (
+        dict(nox.project.load_toml(path), path=path.parent)
+        for path in sorted(TOP.glob('packages/*/pyproject.toml')))
+}
+PYTHONS = sorted({python for project in PACKAGES.values()
+                  for python in nox.project.python_versions(project)},
+                 key=lambda version: [int(part) for part in version.split('.')])
+
+
+def runs(python: str, command: str | os.PathLike[str]) -> bool:
+    """Whether `command` starts CPython `python`: a shim of pyenv may be there and start nothing."""
+    code = 'import platform; print(platform.python_implementation(), platform.python_version())'
+    try:
+        answer = subprocess.run([command, '-I', '-c', code],
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL,
+                                universal_newlines=True).stdout
+    except OSError:
+        return False
+    return answer.startswith(f'CPython {python}.')
+
+
+def find_pythons() -> list[str]:
+    """The Pythons of PYTHONS that are here; those that only pyenv has are put on PATH."""
+    versions = pathlib.Path(os.environ.get('PYENV_ROOT', '~/.pyenv')).expanduser() / 'versions'
+    found = []
+    for python in PYTHONS:
+        command = f'python{python}'
+        if not runs(python, command):
+            folders = [path.parent for path in versions.glob(f'*/bin/{command}') if runs(python, path)]
+            if not folders:
+                continue
+            os.environ['PATH'] = f'{folders[0]}{os.pathsep}{os.environ["PATH"]}'
+        found.append(python)
+    return found
+
+
+FOUND = find_pythons()
+ENDS = list(dict.fromkeys(FOUND[:1] + FOUND[-1:]))
+
+
+@atexit.register
+def report_pythons() -> None:
+    """The closing words: which Pythons the tests did not see."""
+    if ran:
+        print(f'Python {", ".join(ran)}: tests ran')
+        for python in PYTHONS:
+            if python not in FOUND:
+                print(f'Python {python}: not on this machine, its tests did not run')
+
+
+ran: list[str] = []
+
+
+def install(session: nox.Session, *names: str) -> None:
+    """Install the wheels of the packages `names` and what they declare; siblings come as wheels too."""
+    session.install(*(str(next(DIST.glob(f'{name.replace("-", "_")}-*.whl'))) for name in names),
+                    '--constraint', str(CONSTRAINTS))
+
+
+def install_test_requirements(session: nox.Session, *names: str) -> None:
+    """Install what the tests of the packages `names` declare."""
+    requirements = {
+        requirement for name in names
+        for requirement in nox.project.dependency_groups(PACKAGES[name], 'test')
+    }
+    session.install(*sorted(requirements), '--constraint', str(CONSTRAINTS))
+
+
+def pytest(session: nox.Session, *paths: str, launcher: tuple[str, ...] = ()) -> None:
+    """Run pytest; that a filter given after -- selects nothing here is no failure."""
+    session.run(*launcher,
+                'pytest',
+                *paths,
+                *session.posargs,
+                success_codes=[0, 5] if session.posargs else [0],
+                interrupt_timeout=PATIENCE,
+                terminate_timeout=PATIENCE)
+    if session.python not in ran:
+        ran.append(str(session.python))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdists, and wheels from the sdists, and check what they say of themselves."""
+    backends = {req for project in PACKAGES.values() for req in project['build-system']['requires']}
+    session.install('build', 'twine', *sorted(backends))
+    shutil.rmtree(DIST, ignore_errors=True)
+    for project in PACKAGES.values():
+        session.run('python', '-m', 'build', '--no-isolation', '--outdir', str(DIST),
+                    str(project['path']))
+    session.run('twine', 'check', '--strict', *map(str, sorted(DIST.iterdir())))
+    # Without this an index that has packages of these names could answer for the wheels.
+    CONSTRAINTS.write_text(''.join(
+        f'{wheel.name.split("-")[0].replace("_", "-")} @ {wheel.as_uri()}\n'
+        for wheel in sorted(DIST.glob('*.whl'))))
+
+
+@nox.session(requires=['build'])
+@nox.parametrize('python, package', [
+    nox.param(python, name, id=f'{name}-{python}') for name, project in PACKAGES.items()
+    for python in nox.project.python_versions(project)
+])
+def tests(session: nox.Session, package: str) -> None:
+    """Unit tests of one package on one Python, where only what it declares is installed."""
+    project = PACKAGES[package]
+    install(session, package)
+    # Before pytest arrives, which would bring what a package forgot to declare.
+    session.run('python', '-I', str(TOP / 'tools' / 'check_install.py'), package,
+                project['tool']['flit']['module']['name'])
+    install_test_requirements(session, package)
+    pytest(session, str(project['path'] / 'tests' / 'unit'))
+
+
+@nox.session(python=ENDS, requires=['build'])
+def integration(session: nox.Session) -> None:
+    """Tests against RabbitMQ, one node for all packages, on the oldest and the newest Python."""
+    names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
+    install(session, *names)
+    install_test_requirements(session, *names)
+    session.install('trustme')
+    pytest(session,
+           *(str(PACKAGES[name]['path'] / 'tests' / 'integration') for name in names),
+           launcher=WITH_BROKER)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format (yapf, google style), ruff, equal copies of LICENSE, current generated files."""
+    session.install('yapf', 'ruff')
+    session.run('yapf', '--diff', '--recursive', '--parallel', *SOURCES)
+    session.run('ruff', 'check', *SOURCES)
+    session.run('python', 'tools/spec/generate.py', '--check')
+    license_text = (TOP / 'LICENSE').read_text()
+    for project in PACKAGES.values():
+        if (project['path'] / 'LICENSE').read_text() != license_text:
+            session.error(f'{project["path"]}/LICENSE is not a copy of LICENSE')
+    session.log(f'LICENSE: {len(PACKAGES)} equal copies')
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """mypy --strict and pyright over the sources and what users write (typing_tests)."""
+    editable = [argument for project in PACKAGES.values() for argument in ('-e', str(project['path']))]
+    session.install('mypy', 'pyright[nodejs]', 'pytest', *editable)
+    paths = [str(path) for path in sorted(TOP.glob('packages/*/src')) +
+             sorted(TOP.glob('packages/*/typing_tests'))]
+    session.run('mypy', '--strict', *paths)
+    session.run('pyright')
+
+
+@nox.session
+def spec(session: nox.Session) -> None:
+    """Generate pika/spec.py; ``-- --check`` only proves that it is current."""
+    session.install('yapf')
+    session.run('python', 'tools/spec/generate.py', *session.posargs)
+
+
+@nox.session(requires=['build'])
+def demo(session: nox.Session) -> None:
+    """10,000 messages through each adapter and a real RabbitMQ."""
+    install(session, *PACKAGES)
+    session.install('trustme')
+    session.run(*WITH_BROKER,
+                'python',
+                'tools/demo.py',
+                interrupt_timeout=PATIENCE,
+                terminate_timeout=PATIENCE)

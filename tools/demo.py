@@ -1,0 +1,203 @@
+"""Send MESSAGES persistent messages to a broker and back through each adapter, and print what it cost.
+
+    python tools/rabbitmq.py run -- python tools/demo.py
+
+Rule: each adapter does it the way its users do. The blocking one waits for the confirm of every
+message; the callback one keeps up to WINDOW confirms outstanding.
+
+The broker is the one that ``AMQP_URL`` names. An adapter joins by a function in ADAPTERS.
+"""
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import pika
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MESSAGES = 10_000
+WINDOW = 1_000
+PREFETCH = 500
+BODY = b'x' * 100
+PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+# The queue survives the broker, and goes by itself when the demo is interrupted.
+QUEUE_ARGUMENTS = {'x-expires': 60_000}
+
+
+class Phase:
+    """The clocks of one direction of one adapter, and its progress line."""
+
+    def __init__(self, adapter: str, direction: str) -> None:
+        self.adapter = adapter
+        self.direction = direction
+        self.done = 0
+        self.seconds = -time.perf_counter()
+        self.cpu_seconds = -time.process_time()
+
+    def add(self, count: int = 1) -> bool:
+        """Count messages; whether these were the last."""
+        before = self.done
+        self.done += count
+        if before // WINDOW != self.done // WINDOW and sys.stderr.isatty():
+            self._show('\r')
+        return self.done == MESSAGES
+
+    def stop(self) -> None:
+        """Stop the clocks."""
+        self.seconds += time.perf_counter()
+        self.cpu_seconds += time.process_time()
+        self._show('\r' if sys.stderr.isatty() else '', '\n')
+        if self.done != MESSAGES:
+            raise SystemExit(f'{self.adapter}, {self.direction}: {self.done} of {MESSAGES} messages')
+
+    def _show(self, start: str, end: str = '') -> None:
+        print(f'{start}{self.adapter}: {self.direction} {self.done:,} of {MESSAGES:,}',
+              end=end,
+              file=sys.stderr,
+              flush=True)
+
+    def row(self) -> tuple[str, ...]:
+        """This phase as a row of the table."""
+        return (self.adapter, self.direction, f'{self.done:,}', f'{self.seconds:.2f}',
+                f'{self.done / self.seconds:,.0f}', f'{self.cpu_seconds / self.done * 1e6:.1f}')
+
+
+def blocking(parameters: pika.URLParameters, queue: str) -> list[Phase]:
+    """BlockingConnection: each message is published when the one before is confirmed."""
+    with pika.BlockingConnection(parameters) as connection, connection.channel() as channel:
+        channel.queue_declare(queue, durable=True, arguments=QUEUE_ARGUMENTS)
+        channel.confirm_delivery()
+        channel.basic_qos(prefetch_count=PREFETCH)
+
+        publish = Phase('blocking', 'publish')
+        for _ in range(MESSAGES):
+            channel.basic_publish('', queue, BODY, PERSISTENT, mandatory=True)
+            publish.add()
+        publish.stop()
+
+        consume = Phase('blocking', 'consume')
+        for method, _, _ in channel.consume(queue):
+            channel.basic_ack(method.delivery_tag)
+            if consume.add():
+                break
+        channel.cancel()
+        consume.stop()
+
+        channel.queue_delete(queue)
+    return [publish, consume]
+
+
+class Select:
+    """SelectConnection: callbacks, with up to WINDOW confirms outstanding."""
+
+    def __init__(self, parameters: pika.URLParameters, queue: str) -> None:
+        self.queue = queue
+        self.phases: list[Phase] = []
+        self.sent = 0
+        self.confirmed = 0
+        self.error: BaseException | None = None
+        self.connection = pika.SelectConnection(parameters,
+                                                on_open_callback=self.on_open,
+                                                on_open_error_callback=self.on_end,
+                                                on_close_callback=self.on_end)
+        self.connection.ioloop.start()
+        if self.error is not None:
+            raise self.error
+
+    def on_open(self, connection) -> None:
+        connection.channel(on_open_callback=self.on_channel_open)
+
+    def on_end(self, connection, reason) -> None:
+        if not isinstance(reason, pika.exceptions.ConnectionClosedByClient):
+            self.error = reason
+        connection.ioloop.stop()
+
+    def on_channel_open(self, channel) -> None:
+        self.channel = channel
+        channel.add_on_close_callback(self.on_channel_close)
+        channel.queue_declare(self.queue,
+                              durable=True,
+                              arguments=QUEUE_ARGUMENTS,
+                              callback=self.on_declared)
+
+    def on_channel_close(self, channel, reason) -> None:
+        if not isinstance(reason, pika.exceptions.ChannelClosedByClient):
+            self.error = reason
+            self.connection.close()
+
+    def on_declared(self, frame) -> None:
+        self.channel.basic_qos(prefetch_count=PREFETCH)
+        self.channel.confirm_delivery(self.on_confirm, callback=self.on_confirms_selected)
+
+    def on_confirms_selected(self, frame) -> None:
+        self.phases.append(Phase('select', 'publish'))
+        self.publish(WINDOW)
+
+    def publish(self, count: int) -> None:
+        for _ in range(min(count, MESSAGES - self.sent)):
+            self.channel.basic_publish('', self.queue, BODY, PERSISTENT, mandatory=True)
+            self.sent += 1
+
+    def on_confirm(self, frame) -> None:
+        if isinstance(frame.method, pika.spec.Basic.Nack):
+            self.error = pika.exceptions.NackError([])
+            self.connection.close()
+            return
+        # Acks of single messages and of all up to a tag may come in any mixture.
+        count = 1
+        if frame.method.multiple:
+            count = frame.method.delivery_tag - self.confirmed
+        self.confirmed += count
+        if self.phases[0].add(count):
+            self.phases[0].stop()
+            self.phases.append(Phase('select', 'consume'))
+            self.tag = self.channel.basic_consume(self.queue, self.on_message)
+        else:
+            self.publish(count)
+
+    def on_message(self, channel, method, properties, body) -> None:
+        channel.basic_ack(method.delivery_tag)
+        if self.phases[1].add():
+            channel.basic_cancel(self.tag, callback=self.on_cancelled)
+
+    def on_cancelled(self, frame) -> None:
+        self.phases[1].stop()
+        self.channel.queue_delete(self.queue, callback=lambda frame: self.connection.close())
+
+
+ADAPTERS: dict[str, Callable[[pika.URLParameters, str], list[Phase]]] = {
+    'blocking': blocking,
+    'select': lambda parameters, queue: Select(parameters, queue).phases,
+}
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Two columns of text, then figures."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print('  '.join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))))
+
+
+def main() -> int:
+    """Run all adapters, one after the other; the exit status."""
+    parameters = pika.URLParameters(os.environ.get('AMQP_URL', 'amqp://guest:guest@localhost/%2F'))
+    rows = [('adapter', 'direction', 'messages', 'seconds', 'messages/s', 'CPU µs/message')]
+    try:
+        for adapter in ADAPTERS.values():
+            rows += [phase.row() for phase in adapter(parameters, f'pika-demo-{uuid.uuid4().hex}')]
+    except KeyboardInterrupt:
+        print('\ninterrupted', file=sys.stderr)
+        return 130
+    print_table(rows)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
