@@ -1,0 +1,107 @@
+"""The order of methods on one channel.
+
+Rule: one synchronous method is outstanding, the others wait here in the order of their calls (rule 20), and methods
+without an answer (nowait) wait with them: a bind must not overtake its declare. What is published or acknowledged goes
+past this queue, except past a waiting method that changes what publishing means, such as confirm.select.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pika import spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Deque, List, Optional, Union
+
+    from pika import amqp_object
+
+    Chunk = Union[bytes, memoryview]
+
+BARRIERS = frozenset((spec.Confirm.Select, spec.Tx.Select, spec.Tx.Commit, spec.Tx.Rollback))
+
+
+class Call:
+    """A method on its way to the broker; `wanted` turns False when the caller stops waiting for the answer."""
+    __slots__ = ('method', 'frame', 'context', 'wanted')
+
+    def __init__(self, method: amqp_object.Method, frame: bytes, context: Any) -> None:
+        self.method = method
+        self.frame = frame
+        self.context = context
+        self.wanted = True
+
+    @property
+    def expects_reply(self) -> bool:
+        """Whether the broker answers this method."""
+        return self.method.synchronous and not getattr(self.method, 'nowait', False)
+
+
+class CallQueue:
+    """The outstanding call of a channel and those that wait for its answer."""
+
+    def __init__(self) -> None:
+        self.outstanding: Optional[Call] = None
+        self.barriers = 0  # waiting methods that nothing may overtake
+        self._waiting: Deque[Union[Call, List[Chunk]]] = deque()
+
+    def push(self, call: Call) -> None:
+        """Put a call at the end; `take_ready` says when it goes out."""
+        self.barriers += type(call.method) in BARRIERS
+        self._waiting.append(call)
+
+    def push_chunks(self, chunks: List[Chunk]) -> None:
+        """Put at the end what may not overtake a barrier."""
+        self._waiting.append(chunks)
+
+    def take_ready(self) -> List[Chunk]:
+        """Remove all that may be sent now, up to the next method that the broker answers."""
+        ready: List[Chunk] = []
+        waiting = self._waiting
+        while waiting:
+            item = waiting[0]
+            if isinstance(item, list):
+                ready.extend(item)
+            elif self.outstanding is not None:
+                break
+            else:
+                ready.append(item.frame)
+                self.barriers -= type(item.method) in BARRIERS
+                if item.expects_reply:
+                    self.outstanding = item
+            waiting.popleft()
+        return ready
+
+    def answers(self, method: amqp_object.Method) -> bool:
+        """Whether `method` is an answer to the outstanding call."""
+        return self.outstanding is not None and type(method) in self.outstanding.method.answers
+
+    def take_answered(self) -> Call:
+        """The outstanding call has its answer: remove and return it."""
+        call = self.outstanding
+        assert call is not None
+        self.outstanding = None
+        return call
+
+    def abandon(self, context: object) -> Optional[Call]:
+        """Stop waiting for the answer of the call with `context`; return that call, None when it is not here.
+
+        A call that has not been sent is taken back, save for a barrier: what waits behind it counts on it.
+        """
+        if self.outstanding is not None and self.outstanding.context is context:
+            self.outstanding.wanted = False
+            return self.outstanding
+        for item in self._waiting:
+            if isinstance(item, Call) and item.context is context:
+                item.wanted = False
+                if type(item.method) not in BARRIERS:
+                    self._waiting.remove(item)
+                return item
+        return None
+
+    def contexts(self) -> List[Any]:
+        """The contexts of all calls that somebody still waits for, oldest first."""
+        calls = [self.outstanding] if self.outstanding is not None else []
+        calls += [item for item in self._waiting if isinstance(item, Call)]
+        return [call.context for call in calls if call.wanted and call.context is not None]

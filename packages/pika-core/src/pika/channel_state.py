@@ -1,0 +1,346 @@
+"""One channel, seen from the client: its calls, consumers, confirms and the message that is arriving.
+
+Rule: this file answers for one channel and knows of no other; the connection owns the numbers.
+
+After we sent channel.close all is thrown away but Close and CloseOk (clause 1.5.2.5, rule 15). A number is free again when
+CloseOk came, or when ours is queued behind a Close of the broker's (rule 16).
+"""
+
+from __future__ import annotations
+
+from pika import content, events, exceptions, frame, spec
+from pika.calls import Call, CallQueue
+from pika.confirms import Confirms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, ClassVar, Dict, List, Optional, Type
+
+    from pika import amqp_object
+    from pika.outbox import Outbox
+
+OPENING = 'opening'
+OPEN = 'open'
+CLOSING = 'closing'
+CLOSED = 'closed'
+
+
+class Consumer:
+    """What the broker sends messages to: the owner's object, and whether its messages are still wanted."""
+    __slots__ = ('owner', 'no_ack', 'cancelled')
+
+    def __init__(self, owner: Any, no_ack: bool) -> None:
+        self.owner = owner
+        self.no_ack = no_ack
+        self.cancelled = False
+
+
+class ChannelState:
+    """The state of one channel and what each method of the broker does to it."""
+
+    def __init__(self, number: int, outbox: Outbox, max_payload: int) -> None:
+        self.number = number
+        self.phase = OPENING
+        self.calls = CallQueue()
+        self.consumers: Dict[str, Consumer] = {}
+        self.confirms: Optional[Confirms] = None
+        self.incoming: Optional[content.IncomingContent] = None
+        self.publish_frames: Dict[Any, bytes] = {}  # of Basic.Publish, by its arguments
+        self._outbox = outbox
+        self._max_payload = max_payload
+        self._tags_made = 0
+        # Consumers cancelled with nowait: messages may still come until the next answer proves that the broker knows.
+        self._fading: Dict[str, Consumer] = {}
+        self._close: Optional[Call] = None
+        self._reason: Optional[exceptions.ChannelClosed] = None
+
+    # What the client does.
+
+    def call(self, method: amqp_object.Method, context: Any) -> None:
+        """Queue `method`; it goes out when all before it on this channel are answered."""
+        call = Call(method, self._encode(method), context)
+        if not call.expects_reply and context is not None:
+            raise ValueError(f'{method.NAME} with nowait has no answer that could bring a context back')
+        if type(method) is spec.Channel.Close:
+            self._send_close(call)
+            return
+        if type(method) is spec.Confirm.Select and self.confirms is None:
+            self.confirms = Confirms()
+        elif type(method) is spec.Basic.Cancel:
+            self._cancel(method)
+        self._push(call)
+
+    def consume(self, method: spec.Basic.Consume, context: Any, owner: Any) -> str:
+        """Register the consumer, then call; the broker may deliver before it answers (rule 28)."""
+        if not method.consumer_tag:
+            self._tags_made += 1
+            method.consumer_tag = f'ctag{self.number}.{self._tags_made:032x}'
+        tag = method.consumer_tag
+        if tag in self.consumers or tag in self._fading:
+            raise exceptions.DuplicateConsumerTag(tag)
+        call = Call(method, self._encode(method), context)
+        self.consumers[tag] = Consumer(owner, method.no_ack)
+        self._push(call)
+        return tag
+
+    def send_chunks(self, chunks: List[Any]) -> None:
+        """Send at once what passes the queue of calls, unless a barrier stands there."""
+        if self.calls.barriers:
+            self.calls.push_chunks(chunks)
+        else:
+            self._outbox.write_all(chunks)
+
+    def abandon(self, context: Any) -> bool:
+        """Nobody waits for `context` any more; False when it is not of this channel."""
+        if self._close is not None and self._close.context is context:
+            self._close.wanted = False
+            return True
+        unanswered = self.calls.outstanding
+        call = self.calls.abandon(context)
+        if call is None:
+            return self.confirms is not None and self.confirms.abandon(context)
+        if isinstance(call.method, spec.Basic.Consume):
+            if call is unanswered:
+                self.consumers[call.method.consumer_tag].cancelled = True
+            else:
+                del self.consumers[call.method.consumer_tag]
+        return True
+
+    def contexts(self) -> List[Any]:
+        """All contexts that have not come back."""
+        contexts = self.calls.contexts()
+        if self.confirms is not None:
+            contexts += self.confirms.contexts()
+        if self._close is not None and self._close.wanted and self._close.context is not None:
+            contexts.append(self._close.context)
+        return contexts
+
+    def open(self, context: Any) -> None:
+        """Send channel.open."""
+        method = spec.Channel.Open()
+        self._push(Call(method, self._encode(method), context))
+
+    def _encode(self, method: amqp_object.Method) -> bytes:
+        encoded = frame.method_frame(self.number, method)
+        if len(encoded) - frame.OVERHEAD > self._max_payload:  # a method cannot be split (rule 11)
+            raise exceptions.ParameterValueError(
+                method.NAME, f'{len(encoded)} bytes', f'{self._max_payload} bytes, as negotiated by frame_max')
+        return encoded
+
+    def _push(self, call: Call) -> None:
+        self.calls.push(call)
+        self._outbox.write_all(self.calls.take_ready())
+
+    def _send_close(self, call: Call) -> None:
+        """Close overtakes what waits: that is dropped, and its contexts return when the channel has ended."""
+        self.phase = CLOSING
+        self._close = call
+        self.incoming = None
+        self._outbox.write(call.frame)
+
+    def _cancel(self, method: spec.Basic.Cancel) -> None:
+        consumer = self.consumers.get(method.consumer_tag)
+        if consumer is None:
+            return
+        consumer.cancelled = True
+        if method.nowait:
+            self._fading[method.consumer_tag] = self.consumers.pop(method.consumer_tag)
+
+    # What the broker does.
+
+    def on_method(self, method: amqp_object.Method) -> Optional[events.Event]:
+        """Take a method frame; the event that it makes, if any."""
+        if self.phase == CLOSING:
+            handler = self._WHILE_CLOSING.get(type(method))
+            return None if handler is None else handler(self, method)
+        if self.incoming is not None and type(method) is not spec.Channel.Close:
+            raise exceptions.ProtocolViolationError(
+                spec.UNEXPECTED_FRAME,
+                f'{method.NAME} on channel {self.number} amid the message of {self.incoming.method.NAME}')
+        if type(method) in self._MESSAGES:
+            self.incoming = content.IncomingContent(method)
+            return None
+        if self.calls.answers(method):
+            return self._on_reply(method)
+        handler = self._METHODS.get(type(method))
+        if handler is None:
+            raise exceptions.ProtocolViolationError(spec.COMMAND_INVALID,
+                                                    f'unexpected {method.NAME} on channel {self.number}')
+        return handler(self, method)
+
+    def on_header(self, payload: bytes, start: int, end: int) -> Optional[events.Event]:
+        """Take a content header frame."""
+        if self.phase == CLOSING:
+            return None
+        incoming = self._expect_content('content header')
+        return self._on_whole(incoming) if incoming.header(payload, start, end) else None
+
+    def on_body(self, payload: bytes, start: int, end: int) -> Optional[events.Event]:
+        """Take a body frame."""
+        if self.phase == CLOSING:
+            return None
+        incoming = self._expect_content('body')
+        return self._on_whole(incoming) if incoming.whole_frame(payload, start, end) else None
+
+    def on_streamed_body(self) -> Optional[events.Event]:
+        """Take the end of a body frame whose payload has gone into `incoming` already."""
+        if self.phase == CLOSING:
+            return None
+        incoming = self._expect_content('body')
+        return self._on_whole(incoming) if incoming.streamed_frame() else None
+
+    def on_message(self, method: amqp_object.Method, properties: bytes, body: bytes) -> Optional[events.Event]:
+        """Take a complete message."""
+        return self._MESSAGES[type(method)](self, method, spec.BasicProperties.from_raw(properties), body)
+
+    def _expect_content(self, what: str) -> content.IncomingContent:
+        if self.incoming is None:
+            raise exceptions.ProtocolViolationError(spec.UNEXPECTED_FRAME,
+                                                    f'{what} frame without a method on channel {self.number}')
+        return self.incoming
+
+    def _on_whole(self, incoming: content.IncomingContent) -> Optional[events.Event]:
+        self.incoming = None
+        assert incoming.properties is not None
+        return self.on_message(incoming.method, incoming.properties, incoming.body)
+
+    # Messages.
+
+    def _on_deliver(self, method: spec.Basic.Deliver, properties: spec.BasicProperties,
+                    body: bytes) -> Optional[events.Event]:
+        tag = method.consumer_tag
+        consumer = self.consumers.get(tag) or self._fading.get(tag)
+        if consumer is None:
+            raise exceptions.ProtocolViolationError(
+                spec.COMMAND_INVALID, f'delivery on channel {self.number} for unknown consumer tag {tag!r}')
+        if consumer.cancelled and not consumer.no_ack:
+            self._give_back(method.delivery_tag)  # nobody wants it (rule 29)
+            return None
+        return events.Delivery(self.number, method, properties, body, consumer.owner)
+
+    def _on_return(self, method: spec.Basic.Return, properties: spec.BasicProperties,
+                   body: bytes) -> events.Event:
+        tag = 0
+        if self.confirms is not None:
+            tag = self.confirms.returned((method.exchange, method.routing_key), properties.raw or b'', body)
+        return events.Returned(self.number, method, properties, body, tag)
+
+    def _on_get_ok(self, method: spec.Basic.GetOk, properties: spec.BasicProperties,
+                   body: bytes) -> Optional[events.Event]:
+        if not self.calls.answers(method):
+            raise exceptions.ProtocolViolationError(spec.COMMAND_INVALID,
+                                                    f'unexpected {method.NAME} on channel {self.number}')
+        return self._on_reply(method, properties, body)
+
+    def _give_back(self, delivery_tag: int) -> None:
+        self._outbox.write(self._encode(spec.Basic.Reject(delivery_tag, requeue=True)))
+
+    # Answers.
+
+    def _on_reply(self,
+                  method: amqp_object.Method,
+                  properties: Optional[spec.BasicProperties] = None,
+                  body: Optional[bytes] = None) -> Optional[events.Event]:
+        call = self.calls.take_answered()
+        self._fading.clear()
+        effect = self._EFFECTS.get(type(method))
+        if effect is not None:
+            effect(self, call, method)
+        self._outbox.write_all(self.calls.take_ready())
+        if call.wanted:
+            return events.Reply(self.number, method, call.context, properties, body)
+        return None
+
+    def _on_open_ok(self, call: Call, method: spec.Channel.OpenOk) -> None:
+        self.phase = OPEN
+        if not call.wanted:
+            close = spec.Channel.Close(spec.REPLY_SUCCESS, 'Normal shutdown', 0, 0)
+            self._send_close(Call(close, self._encode(close), None))
+
+    def _on_late_get_ok(self, call: Call, method: spec.Basic.GetOk) -> None:
+        asked = call.method
+        if not call.wanted and isinstance(asked, spec.Basic.Get) and not asked.no_ack:
+            self._give_back(method.delivery_tag)
+
+    def _on_consume_ok(self, call: Call, method: spec.Basic.ConsumeOk) -> None:
+        if not call.wanted and method.consumer_tag in self.consumers:
+            cancel = spec.Basic.Cancel(method.consumer_tag)
+            self._cancel(cancel)
+            late = Call(cancel, self._encode(cancel), None)
+            late.wanted = False
+            self.calls.push(late)
+
+    def _on_cancel_ok(self, call: Call, method: spec.Basic.CancelOk) -> None:
+        # For an unknown tag when the broker's own cancel crossed ours (rule 30); the answer names what was asked.
+        asked = call.method
+        if isinstance(asked, spec.Basic.Cancel):
+            self.consumers.pop(asked.consumer_tag, None)
+
+    # Methods that come by themselves.
+
+    def _on_confirm(self, method: Any) -> events.Event:
+        if self.confirms is None:
+            raise exceptions.ProtocolViolationError(
+                spec.COMMAND_INVALID, f'{method.NAME} on channel {self.number} without confirm.select')
+        tags, contexts = self.confirms.answered(method.delivery_tag, method.multiple)
+        return events.Confirmed(self.number, method, tags, contexts)
+
+    def _on_cancel(self, method: spec.Basic.Cancel) -> Optional[events.Event]:
+        # Not answered: RabbitMQ takes a cancel-ok here for an error (rule 30).
+        consumer = self.consumers.pop(method.consumer_tag, None)
+        if consumer is None or consumer.cancelled:
+            return None
+        return events.ConsumerCancelled(self.number, method, consumer.owner)
+
+    def _on_flow(self, method: spec.Channel.Flow) -> events.Event:
+        self._outbox.write(self._encode(spec.Channel.FlowOk(method.active)))
+        return events.Flow(self.number, method.active)
+
+    def _on_close(self, method: spec.Channel.Close) -> events.Event:
+        self._outbox.write(self._encode(spec.Channel.CloseOk()))
+        return self._ended(_closed_by_broker(method))
+
+    def _on_crossing_close(self, method: spec.Channel.Close) -> None:
+        self._outbox.write(self._encode(spec.Channel.CloseOk()))
+        self._reason = _closed_by_broker(method)
+
+    def _on_close_ok(self, method: spec.Channel.CloseOk) -> events.Event:
+        assert self._close is not None
+        asked = self._close.method
+        assert isinstance(asked, spec.Channel.Close)
+        return self._ended(self._reason or exceptions.ChannelClosedByClient(asked.reply_code, asked.reply_text))
+
+    def _ended(self, reason: exceptions.ChannelClosed) -> events.Event:
+        self.phase = CLOSED
+        self.incoming = None
+        return events.ChannelClosed(self.number, reason, self.contexts())
+
+    _MESSAGES: ClassVar[Dict[type, Callable[..., Optional[events.Event]]]] = {
+        spec.Basic.Deliver: _on_deliver,
+        spec.Basic.Return: _on_return,
+        spec.Basic.GetOk: _on_get_ok,
+    }
+    _METHODS: ClassVar[Dict[type, Callable[..., Optional[events.Event]]]] = {
+        spec.Basic.Ack: _on_confirm,
+        spec.Basic.Nack: _on_confirm,
+        spec.Basic.Cancel: _on_cancel,
+        spec.Channel.Flow: _on_flow,
+        spec.Channel.Close: _on_close,
+    }
+    _WHILE_CLOSING: ClassVar[Dict[type, Callable[..., Optional[events.Event]]]] = {
+        spec.Channel.Close: _on_crossing_close,
+        spec.Channel.CloseOk: _on_close_ok,
+    }
+    _EFFECTS: ClassVar[Dict[type, Callable[..., None]]] = {
+        spec.Channel.OpenOk: _on_open_ok,
+        spec.Basic.GetOk: _on_late_get_ok,
+        spec.Basic.ConsumeOk: _on_consume_ok,
+        spec.Basic.CancelOk: _on_cancel_ok,
+    }
+
+
+def _closed_by_broker(method: spec.Channel.Close) -> exceptions.ChannelClosedByBroker:
+    return exceptions.ChannelClosedByBroker(method.reply_code,
+                                            method.reply_text,
+                                            class_id=method.class_id,
+                                            method_id=method.method_id)

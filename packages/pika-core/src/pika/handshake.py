@@ -1,0 +1,187 @@
+"""From the protocol header to Connection.OpenOk.
+
+Rule: each step waits for one method of the broker (clause 2.2.4). What else comes ends the attempt, and until Open is sent
+it ends without another byte: "There is no hand-shaking for errors on connections that are not fully open" (clause 2.2.4).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pika import exceptions, frame, spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, ClassVar, Dict, List, Tuple, Type
+
+    from pika import amqp_object
+    from pika.parameters import Parameters
+
+START = 'Connection.Start'
+TUNE = 'Connection.Tune'
+OPEN_OK = 'Connection.OpenOk'
+DONE = 'done'
+
+# Bytes that a broker takes before tuning: RabbitMQ's initial_frame_max, 4096 before 4.1 (rule 2).
+INITIAL_FRAME_MAX = 8192
+
+CAPABILITIES = {
+    'authentication_failure_close': True,
+    'basic.nack': True,
+    'connection.blocked': True,
+    'consumer_cancel_notify': True,
+    'exchange_exchange_bindings': True,
+    'publisher_confirms': True,
+}
+
+
+class Handshake:
+    """What to answer to the broker until the connection is open.
+
+    parameters: changed in place to what was negotiated. connection: what a heartbeat callable gets as its first argument.
+    """
+
+    def __init__(self, parameters: Parameters, connection: object) -> None:
+        self.awaits = START
+        self.server_properties: Dict[str, Any] = {}  # whatever the broker tells of itself
+        self.heartbeat = 0  # seconds
+        self._parameters = parameters
+        self._connection = connection
+
+    def on_method(self, method: amqp_object.Method) -> List[amqp_object.Method]:
+        """Take the broker's method and return the answers to it.
+
+        Raises:
+          AMQPConnectionError: the attempt has failed; what credentials or a heartbeat callable raise, as it is.
+        """
+        handler = self._STEPS.get((self.awaits, type(method)))
+        if handler is None:
+            raise exceptions.ProtocolViolationError(
+                spec.COMMAND_INVALID, f'{method.NAME} in the handshake, where {self.awaits} is due')
+        return handler(self, method)
+
+    def _on_start(self, method: spec.Connection.Start) -> List[amqp_object.Method]:
+        version = (method.version_major, method.version_minor)
+        if version != spec.PROTOCOL_VERSION[:2]:
+            raise exceptions.IncompatibleProtocolError(
+                f'the broker offers AMQP {version[0]}-{version[1]}, not 0-9-1')
+        self.server_properties = method.server_properties
+        mechanism, response = self._parameters.credentials.response_for(method)
+        if mechanism is None:
+            offered = _text(method.mechanisms)
+            raise exceptions.AuthenticationError(
+                f'{self._parameters.credentials.TYPE}, the broker offers {offered}')
+        locales = _text(method.locales).split()
+        wanted = self._parameters.locale
+        start_ok = spec.Connection.StartOk(
+            client_properties=self._client_properties(),
+            mechanism=mechanism,
+            response=response,
+            # One of those offered: an unknown one makes a broker hang up (rule 8).
+            locale=wanted if wanted in locales or not locales else locales[0])
+        size = len(frame.method_frame(0, start_ok))
+        if size > INITIAL_FRAME_MAX:
+            raise exceptions.ParameterValueError(
+                'credentials and client_properties', f'{size} bytes together',
+                f'{INITIAL_FRAME_MAX} bytes, which a broker takes before tuning')
+        self.awaits = TUNE
+        return [start_ok]
+
+    def _on_secure(self, method: spec.Connection.Secure) -> List[amqp_object.Method]:
+        credentials = self._parameters.credentials
+        answer = getattr(credentials, 'secure', None)
+        if answer is None:
+            raise exceptions.AuthenticationError(
+                f'{credentials.TYPE}, the broker asks a question that these credentials have no answer for')
+        return [spec.Connection.SecureOk(answer(method.challenge))]
+
+    def _on_tune(self, method: spec.Connection.Tune) -> List[amqp_object.Method]:
+        parameters = self._parameters
+        parameters.credentials.erase_credentials()
+        if 0 < method.frame_max < spec.FRAME_MIN_SIZE:
+            raise exceptions.ProtocolViolationError(
+                spec.SYNTAX_ERROR,
+                f'the broker wants frames of {method.frame_max} bytes, the least is {spec.FRAME_MIN_SIZE}')
+        # 0 is no limit, and may be echoed only to a server that said so (rule 3); ours never is 0.
+        parameters.channel_max = min(method.channel_max or parameters.channel_max, parameters.channel_max)
+        parameters.frame_max = min(method.frame_max or parameters.frame_max, parameters.frame_max)
+        self.heartbeat = self._choose_heartbeat(method.heartbeat)
+        parameters.heartbeat = self.heartbeat
+        self.awaits = OPEN_OK
+        return [
+            spec.Connection.TuneOk(parameters.channel_max, parameters.frame_max, self.heartbeat),
+            spec.Connection.Open(parameters.virtual_host)
+        ]
+
+    def _on_open_ok(self, method: spec.Connection.OpenOk) -> List[amqp_object.Method]:
+        self.awaits = DONE
+        return []
+
+    def _choose_heartbeat(self, offered: int) -> int:
+        """The client's own value wins, even above the broker's, as in pika 1.x (rule 4); None takes the broker's."""
+        wanted = self._parameters.heartbeat
+        if callable(wanted):
+            wanted = wanted(self._connection, offered)
+        if wanted is None:
+            return offered
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 <= wanted <= 65535:
+            raise exceptions.ParameterValueError('heartbeat', wanted, 'an int from 0 to 65535 seconds')
+        return wanted
+
+    def _client_properties(self) -> Dict[str, Any]:  # a table holds whatever can be sent
+        from pika import __version__  # the package imports this module
+        properties: Dict[str, Any] = {
+            'product': 'Pika Python Client Library',
+            'platform': 'Python ' + '.'.join(map(str, sys.version_info[:3])),
+            'version': __version__,
+            'information': 'pika-core, AMQP 0-9-1 without I/O',
+            'capabilities': dict(CAPABILITIES),
+        }
+        properties.update(self._parameters.client_properties or {})
+        return properties
+
+    _STEPS: ClassVar[Dict[Tuple[str, Type[amqp_object.Method]],
+                          Callable[..., List[amqp_object.Method]]]] = {
+                              (START, spec.Connection.Start): _on_start,
+                              (TUNE, spec.Connection.Secure): _on_secure,
+                              (TUNE, spec.Connection.Tune): _on_tune,
+                              (OPEN_OK, spec.Connection.OpenOk): _on_open_ok,
+                          }
+
+
+def refusal(awaits: str, method: spec.Connection.Close) -> exceptions.AMQPConnectionError:
+    """What the broker means by closing the connection amid the handshake (rule 7)."""
+    said = f'({method.reply_code}) {method.reply_text!r}'
+    if awaits == TUNE and method.reply_code == spec.ACCESS_REFUSED:
+        return exceptions.ProbableAuthenticationError(f'the broker refused the credentials: {said}')
+    if awaits == OPEN_OK and method.reply_code in (spec.ACCESS_REFUSED, spec.NOT_ALLOWED, spec.NOT_FOUND,
+                                                   spec.INVALID_PATH):
+        return exceptions.ProbableAccessDeniedError(f'the broker refused the virtual host: {said}')
+    return exceptions.ConnectionClosedByBroker(method.reply_code,
+                                               method.reply_text,
+                                               class_id=method.class_id,
+                                               method_id=method.method_id)
+
+
+def hung_up(awaits: str) -> exceptions.AMQPConnectionError:
+    """What a stream that ends amid the handshake probably means."""
+    if awaits == START:
+        return exceptions.StreamLostError('the peer hung up before it said anything: it may not be ready, its port may '
+                                          'be for TLS (or not), or it is no AMQP broker')  # not "incompatible" (rule 1)
+    if awaits == TUNE:
+        return exceptions.ProbableAuthenticationError('the broker hung up when it had the credentials')
+    return exceptions.ProbableAccessDeniedError('the broker hung up when it was asked for the virtual host')
+
+
+def not_amqp(beginning: bytes) -> exceptions.AMQPConnectionError:
+    """What a peer's first 8 bytes mean when they are no frame with Connection.Start."""
+    if beginning.startswith(b'AMQP'):
+        version = '-'.join(str(octet) for octet in beginning[4:8])
+        return exceptions.IncompatibleProtocolError(
+            f'the broker does not speak AMQP 0-9-1: it answered with protocol header {version}')
+    return exceptions.IncompatibleProtocolError(
+        f'the peer does not speak AMQP: its first bytes are {beginning!r}')
+
+
+def _text(value: object) -> str:
+    return value.decode('utf-8', 'replace') if isinstance(value, bytes) else str(value)

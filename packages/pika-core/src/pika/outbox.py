@@ -1,0 +1,36 @@
+"""What waits to be written to the stream.
+
+Rule: nothing is encoded here; whole frames come in, and go out in the same order.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Union
+
+
+class Outbox:
+    """Chunks of frames, and how many bytes they are."""
+    __slots__ = ('chunks', 'pending')
+
+    def __init__(self) -> None:
+        self.chunks: List[Union[bytes, memoryview]] = []
+        self.pending = 0
+
+    def write(self, chunk: Union[bytes, memoryview]) -> None:
+        """Append one chunk."""
+        self.chunks.append(chunk)
+        self.pending += len(chunk)
+
+    def write_all(self, chunks: List[Union[bytes, memoryview]]) -> None:
+        """Append several chunks that belong together."""
+        for chunk in chunks:
+            self.write(chunk)
+
+    def take(self) -> List[Union[bytes, memoryview]]:
+        """Hand over all chunks."""
+        chunks = self.chunks
+        self.chunks = []
+        self.pending = 0
+        return chunks

@@ -1,0 +1,596 @@
+"""The connection: bytes and moments in, events and bytes out.
+
+Rules, which all that is built on this file counts on:
+
+1. No callback of the user runs in here. Credentials and a heartbeat callable are asked once, in the handshake.
+2. A context comes back exactly once: in the `Reply`, the `Confirmed`, or the one close event that makes an answer impossible.
+3. The same bytes, in any chunking and through either door, give the same events and the same answers.
+4. The clock is the owner's: `now` is monotonic seconds.
+5. After `receive_*`, `connection_lost` and `handle_timeout` the owner pulls events until None, writes `data_to_send()` and arms
+   one timer for `next_timeout()`. After a command it only writes and arms the timer.
+6. Any bytes give events, the last one perhaps a `Closed`; never an exception, and no more memory than was negotiated
+   and what really arrived.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from pika import content, events, exceptions, frame, handshake, spec
+from pika.calls import Call, CallQueue
+from pika.channel_state import CLOSED, CLOSING, OPEN, ChannelState
+from pika.deadlines import Deadlines
+from pika.outbox import Outbox
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, ClassVar, Dict, List, Optional, Type, Union
+
+    from pika import amqp_object
+    from pika.parameters import Parameters
+
+IDLE = 'idle'
+HANDSHAKE = 'handshake'
+OPENED = 'open'
+CLOSING_CONNECTION = 'closing'
+ENDED = 'closed'
+
+CLOSE_TIMEOUT = 10.0  # seconds to wait for the broker's Close-Ok: a blocked broker reads nothing (rule 18)
+HEARTBEAT_GRACE = 5.0  # seconds beyond the heartbeat timeout before silence is taken for death
+PUBLISH_FRAMES_KEPT = 256  # encoded Basic.Publish per channel: most programs publish to few routes
+
+
+
+class Protocol:
+    """One connection to a broker, without I/O.
+
+    Args:
+      parameters: what to ask for; the copy in `self.parameters` holds what was negotiated once `Opened` has come.
+      connection: what a heartbeat callable gets as its first argument; this object unless given.
+
+    Attributes:
+      state: 'idle', 'handshake', 'open', 'closing' or 'closed'.
+      server_properties: what the broker tells of itself; empty before Connection.Start.
+    """
+
+    def __init__(self, parameters: Parameters, connection: object = None) -> None:
+        self.parameters = copy.deepcopy(parameters)
+        self.state = IDLE
+        self._outbox = Outbox()
+        self._frames = frame.FrameReader(self._find_sink, self.parameters.frame_max - frame.OVERHEAD)
+        self._max_payload = self.parameters.frame_max - frame.OVERHEAD
+        self._handshake = handshake.Handshake(self.parameters, connection or self)
+        self._channels: Dict[int, ChannelState] = {}
+        self._calls = CallQueue()  # of channel 0
+        self._deadlines = Deadlines()
+        self._now = 0.0
+        self._ending: Optional[BaseException] = None  # the stream is over; what has arrived comes first
+        self._close: Optional[Call] = None
+        self._reason: Optional[BaseException] = None  # the broker's, when its Close crossed ours
+        self._next_number = 1
+
+    # What the owner may ask.
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands are possible."""
+        return self.state == OPENED
+
+    @property
+    def server_properties(self) -> Dict[str, Any]:
+        """What the broker tells of itself; empty before Connection.Start."""
+        return self._handshake.server_properties
+
+    @property
+    def server_capabilities(self) -> Dict[str, bool]:
+        """The broker's extensions by name, such as 'publisher_confirms'."""
+        capabilities = self.server_properties.get('capabilities')
+        return capabilities if isinstance(capabilities, dict) else {}
+
+    @property
+    def bytes_pending(self) -> int:
+        """Bytes that `data_to_send()` would hand over."""
+        return self._outbox.pending
+
+    # What the stream brings.
+
+    def connect(self, now: float) -> None:
+        """The stream is there: queue the protocol header; the broker has `stack_timeout` seconds to finish the handshake."""
+        if self.state != IDLE:
+            raise exceptions.ConnectionWrongStateError(f'connect() on a connection that is {self.state}')
+        self.state = HANDSHAKE
+        self._now = now
+        self._outbox.write(frame.PROTOCOL_HEADER)
+        if self.parameters.stack_timeout is not None:
+            self._deadlines.set('handshake', now + self.parameters.stack_timeout)
+
+    def receive_data(self, data: Union[bytes, bytearray, memoryview], now: float) -> None:
+        """Take bytes from the stream."""
+        if self.state == ENDED:
+            return
+        self._heard(now)
+        self._frames.feed(data if type(data) is bytes else bytes(data))
+
+    def get_buffer(self, hint: int = -1) -> memoryview:
+        """Room for the next bytes of the stream, for `recv_into`; mid-body it is the body's own memory.
+
+        Valid until `buffer_updated`, which must follow before any other method of this object. `hint` is not used: the
+        room never exceeds the rest of a frame or 64 KiB.
+        """
+        return self._frames.get_buffer()
+
+    def buffer_updated(self, size: int, now: float) -> None:
+        """The first `size` bytes of what `get_buffer` returned have come from the stream."""
+        if self.state == ENDED:
+            return
+        self._heard(now)
+        self._frames.buffer_updated(size)
+
+    def receive_eof(self, now: float) -> None:
+        """The peer will send no more. What it sent before is still parsed first: often it is the reason (rule 19)."""
+        self._end(None, now)
+
+    def connection_lost(self, error: Optional[BaseException], now: float) -> None:
+        """The stream broke with this error. What came before is still parsed first."""
+        self._end(error, now)
+
+    def data_to_send(self) -> List[Union[bytes, memoryview]]:
+        """Hand over the chunks to write, in order; each is handed over once."""
+        return self._outbox.take()
+
+    # Time.
+
+    def next_timeout(self) -> Optional[float]:
+        """When `handle_timeout` is due, on the clock of `now`; None for never."""
+        return self._deadlines.next()
+
+    def handle_timeout(self, now: float) -> None:
+        """The moment has come. Drain the stream before: heartbeats may wait there while the program was busy."""
+        self._now = now
+        for name in self._deadlines.take_due(now):
+            self._TIMEOUTS[name](self, now)
+
+    def _on_handshake_timeout(self, now: float) -> None:
+        self._end(
+            exceptions.AMQPConnectionError(
+                f'timeout: the peer sent no {self._handshake.awaits} within {self.parameters.stack_timeout} s'), now)
+
+    def _on_heartbeat_due(self, now: float) -> None:
+        self._outbox.write(frame.HEARTBEAT_FRAME)
+        self._deadlines.set('heartbeat', now + self._handshake.heartbeat / 2)
+
+    def _on_silence(self, now: float) -> None:
+        timeout = self._handshake.heartbeat
+        self._end(exceptions.AMQPHeartbeatTimeout(f'nothing heard of the broker for {timeout + HEARTBEAT_GRACE} s, '
+                                                  f'the heartbeat timeout is {timeout} s'), now)
+
+    def _on_blocked_timeout(self, now: float) -> None:
+        self._end(
+            exceptions.ConnectionBlockedTimeout(
+                f'the broker has blocked the connection for {self.parameters.blocked_connection_timeout} s'), now)
+
+    def _on_close_timeout(self, now: float) -> None:
+        self._end(None, now)
+
+    _TIMEOUTS: ClassVar[Dict[str, Callable[..., None]]] = {
+        'handshake': _on_handshake_timeout,
+        'heartbeat': _on_heartbeat_due,
+        'silence': _on_silence,
+        'blocked': _on_blocked_timeout,
+        'close': _on_close_timeout,
+    }
+
+    def _heard(self, now: float) -> None:
+        self._now = now
+        heartbeat = self._handshake.heartbeat
+        if heartbeat:
+            self._deadlines.set('silence', now + heartbeat + HEARTBEAT_GRACE)
+
+    # Commands.
+
+    def open_channel(self, context: Any, number: Optional[int] = None) -> int:
+        """Open a channel and return its number; `Reply` with `Channel.OpenOk` brings `context`.
+
+        number: 1 to the negotiated channel_max; the lowest free one unless given.
+
+        Raises:
+          ConnectionWrongStateError: the connection is not open.
+          NoFreeChannels: all numbers are in use.
+          ParameterTypeError, ParameterValueError: no such number, or one that is in use.
+        """
+        self._require_open()
+        number = self._free_number() if number is None else self._check_number(number)
+        state = ChannelState(number, self._outbox, self._max_payload)
+        self._channels[number] = state
+        state.open(context)
+        return number
+
+    def call(self, channel: int, method: amqp_object.Method, context: Any = None) -> None:
+        """Send a synchronous method when its turn comes; `Reply` brings `context`, a nowait method takes none.
+
+        `spec.Channel.Close` overtakes those that wait; `ChannelClosed` brings its context. On channel 0 the only method
+        is `spec.Connection.UpdateSecret`. Basic.Consume goes through `consume`, Channel.Open through `open_channel`.
+
+        Raises:
+          ChannelWrongStateError, ConnectionWrongStateError: not open.
+          ParameterTypeError, ParameterValueError, ShortStringTooLong: a value cannot be sent; nothing was.
+        """
+        if channel == 0 and isinstance(method, spec.Connection.UpdateSecret):
+            self._require_open()
+            self._calls.push(Call(method, frame.method_frame(0, method), context))
+            self._outbox.write_all(self._calls.take_ready())
+            return
+        state = self._open_channel(channel)
+        if not method.synchronous or method.sender == 'server' or type(method) in _NOT_CALLED:
+            raise exceptions.ParameterValueError('method', method.NAME,
+                                                 'a synchronous method of a client that has no way of its own')
+        state.call(method, context)
+
+    def consume(self, channel: int, method: spec.Basic.Consume, context: Any, consumer: Any) -> str:
+        """Start a consumer; `Reply` with `Basic.ConsumeOk` brings `context`, each `Delivery` shows `consumer`.
+
+        Returns the consumer tag, which is made here if `method` has none. Raises as `call` does, and:
+
+        Raises:
+          DuplicateConsumerTag: the channel has a consumer with that tag.
+        """
+        return self._open_channel(channel).consume(method, context, consumer)
+
+    def publish(self,
+                channel: int,
+                exchange: str,
+                routing_key: str,
+                body: Union[bytes, bytearray, memoryview, str] = b'',
+                properties: Optional[spec.BasicProperties] = None,
+                mandatory: bool = False,
+                context: Any = None) -> int:
+        """Publish a message; return its delivery tag, 0 without publisher confirms.
+
+        body: a str is sent as UTF-8; bytes are referred to, other buffers copied, since their owner may change them.
+        context: comes back in `Confirmed`; not allowed without publisher confirms. Raises as `call` does.
+        """
+        state = self._channels.get(channel)
+        if state is None or state.phase != OPEN:
+            state = self._open_channel(channel)
+        try:
+            method_frame = state.publish_frames[exchange, routing_key, mandatory]
+        except (KeyError, TypeError):
+            method_frame = self._publish_frame(state, exchange, routing_key, mandatory)
+        if type(body) is not bytes:
+            body = _body_bytes(body)
+        encoded = b'\0\0' if properties is None else b''.join(properties.encode())
+        max_payload = self._max_payload
+        if len(encoded) + 12 > max_payload:
+            raise exceptions.ParameterValueError(
+                'properties', f'{len(encoded)} bytes',
+                f'{max_payload - 12} bytes: a content header cannot be split (frame_max, rule 11)')
+        chunks = content.encode(method_frame, channel, encoded, body, max_payload)
+        tag = 0
+        if state.confirms is not None:
+            tag = state.confirms.sent(context)
+            if mandatory:
+                state.confirms.sent_mandatory(tag, (exchange, routing_key), encoded, body)
+        elif context is not None:
+            raise ValueError('context without publisher confirms: nothing could bring it back')
+        state.send_chunks(chunks)
+        return tag
+
+    def ack(self, channel: int, delivery_tag: int, multiple: bool = False) -> None:
+        """Acknowledge one delivery, or with `multiple` all up to it (0: all). Raises as `call` does.
+
+        A tag that is not outstanding makes the broker close the channel with 406 (rule 27).
+        """
+        self.send(channel, spec.Basic.Ack(delivery_tag, multiple))
+
+    def send(self, channel: int, method: Union[spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Reject]) -> None:
+        """Send an ack, nack or reject. Raises as `call` does."""
+        state = self._channels.get(channel)
+        if state is None or state.phase != OPEN:
+            state = self._open_channel(channel)
+        if type(method) not in _SENT:
+            raise exceptions.ParameterTypeError('method', method, 'Basic.Ack, Basic.Nack or Basic.Reject')
+        if not method.delivery_tag and not getattr(method, 'multiple', False):
+            raise exceptions.ParameterValueError('delivery_tag', method.delivery_tag,
+                                                 'the tag of a delivery; 0 only with multiple')
+        state.send_chunks([frame.method_frame(channel, method)])
+
+    def abandon(self, context: Any) -> None:
+        """The caller no longer waits for `context`: it will not come back.
+
+        An unsent call is taken back; the late answer of a sent one is swallowed: a late message of Basic.Get is requeued,
+        a late consumer cancelled, a late channel closed.
+        """
+        if self._close is not None and self._close.context is context:
+            self._close.wanted = False
+            return
+        if self._calls.abandon(context) is not None:
+            return
+        for state in self._channels.values():
+            if state.abandon(context):
+                return
+
+    def close(self,
+              now: float,
+              code: int = spec.REPLY_SUCCESS,
+              text: str = 'Normal shutdown',
+              context: Any = None) -> None:
+        """Close the connection, at the latest `CLOSE_TIMEOUT` seconds from now; `Closed` brings `context`.
+
+        Before it is open, closing means giving up: `Closed` comes with `ConnectionOpenAborted`.
+
+        Raises:
+          ConnectionWrongStateError: it is closing or closed already.
+        """
+        if self.state in (CLOSING_CONNECTION, ENDED):
+            raise exceptions.ConnectionWrongStateError(f'close() on a connection that is {self.state}')
+        method = spec.Connection.Close(code, text, 0, 0)
+        encoded = frame.method_frame(0, method)
+        self._close = Call(method, encoded, context)
+        self._now = now
+        if self.state != OPENED:
+            self._end(exceptions.ConnectionOpenAborted(f'closed by the client before it was open: ({code}) {text!r}'), now)
+            return
+        self.state = CLOSING_CONNECTION
+        self._outbox.write(encoded)
+        self._deadlines.clear('blocked')
+        self._deadlines.set('close', now + CLOSE_TIMEOUT)
+
+    def _require_open(self) -> None:
+        if self.state != OPENED:
+            raise exceptions.ConnectionWrongStateError(f'the connection is not open, it is {self.state}')
+
+    def _open_channel(self, channel: int) -> ChannelState:
+        self._require_open()
+        state = self._channels.get(channel)
+        if state is None:
+            raise exceptions.ChannelWrongStateError('Channel is closed.')
+        if state.phase == CLOSING:
+            raise exceptions.ChannelWrongStateError('Channel is closing.')
+        return state
+
+    def _check_number(self, number: int) -> int:
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise exceptions.ParameterTypeError('channel_number', number, 'an int')
+        if not 1 <= number <= self.parameters.channel_max:
+            raise exceptions.ParameterValueError('channel_number', number,
+                                                 f'1 to {self.parameters.channel_max} (channel_max)')
+        if number in self._channels:
+            raise exceptions.ParameterValueError('channel_number', number, 'one that is not in use')
+        return number
+
+    def _free_number(self) -> int:
+        """The lowest free number. All below `_next_number` are in use, so that many channels take no quadratic time."""
+        number = self._next_number
+        while number in self._channels:
+            number += 1
+        if number > self.parameters.channel_max:
+            raise exceptions.NoFreeChannels()
+        self._next_number = number
+        return number
+
+    def _publish_frame(self, state: ChannelState, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+        method_frame = frame.method_frame(state.number, spec.Basic.Publish(0, exchange, routing_key, mandatory))
+        if len(state.publish_frames) >= PUBLISH_FRAMES_KEPT:
+            state.publish_frames.clear()
+        state.publish_frames[exchange, routing_key, mandatory] = method_frame
+        return method_frame
+
+    # Events.
+
+    def next_event(self) -> Optional[events.Event]:
+        """Parse at most one event's worth of what has arrived; None when more bytes are needed. Never raises."""
+        if self.state == ENDED:
+            return None
+        try:
+            while True:
+                place = self._frames.next()
+                if place is None:
+                    break
+                kind, channel, start, end = place
+                event = self._FRAMES[kind](self, channel, start, end)
+                if event is not None:
+                    return event
+        except exceptions.InvalidFrameError as error:
+            # No resynchronisation is possible, and no byte is worth sending (rule 13).
+            self._outbox.take()
+            if self._handshake.awaits == handshake.START:
+                return self._closed(handshake.not_amqp(self._frames.buffer[:8]))
+            return self._closed(exceptions.ProtocolViolationError(spec.FRAME_ERROR, str(error)))
+        except exceptions.ProtocolViolationError as error:
+            if self.state == OPENED:
+                text = error.reply_text.encode()[:255].decode('utf-8', 'ignore')
+                self._outbox.write(
+                    frame.method_frame(0, spec.Connection.Close(error.reply_code, text, 0, 0)))
+            return self._closed(error)
+        if self._ending is not None:
+            return self._closed(self._ending_reason(self._ending))
+        return None
+
+    def _find_sink(self, channel: int, size: int) -> Optional[content.IncomingContent]:
+        """Where a body frame that is still arriving goes to; nowhere, if it will turn out to be wrong or unwanted."""
+        state = self._channels.get(channel)
+        if self.state != OPENED or state is None or state.phase == CLOSING:
+            return None
+        incoming = state.incoming
+        return incoming if incoming is not None and incoming.expects(size) else None
+
+    def _on_method(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+        buffer = self._frames.buffer
+        if channel == 0:
+            return self._on_connection_method(frame.decode_method(buffer, start, end))
+        state = self._receiving_channel(channel)
+        if state is None:
+            return None
+        method = frame.decode_method(buffer, start, end)
+        if type(method) is _DELIVER and state.incoming is None and state.phase == OPEN:
+            whole = content.take_whole(buffer, self._frames.offset, channel, self._max_payload)
+            if whole is not None:
+                properties, body, self._frames.offset = whole
+                return state.on_message(method, properties, body)
+        event = state.on_method(method)
+        if state.phase == CLOSED:
+            del self._channels[channel]
+            self._next_number = min(self._next_number, channel)
+        return event
+
+    def _on_header(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+        state = self._receiving_channel(channel)
+        return None if state is None else state.on_header(self._frames.buffer, start, end)
+
+    def _on_body(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+        state = self._receiving_channel(channel)
+        return None if state is None else state.on_body(self._frames.buffer, start, end)
+
+    def _on_streamed_body(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+        state = self._receiving_channel(channel)
+        return None if state is None else state.on_streamed_body()
+
+    def _on_heartbeat(self, channel: int, start: int, end: int) -> None:
+        if channel or start != end:  # rule 5
+            raise exceptions.ProtocolViolationError(
+                spec.FRAME_ERROR, f'heartbeat of {end - start} bytes on channel {channel}')
+
+    _FRAMES: ClassVar[Dict[int, Callable[..., Optional[events.Event]]]] = {
+        frame.METHOD: _on_method,
+        frame.HEADER: _on_header,
+        frame.BODY: _on_body,
+        frame.STREAMED_BODY: _on_streamed_body,
+        frame.HEARTBEAT: _on_heartbeat,
+    }
+
+    def _receiving_channel(self, channel: int) -> Optional[ChannelState]:
+        """The channel of a frame; None while the connection closes, when all such frames are thrown away (rule 15)."""
+        state = self._channels.get(channel)
+        if self.state == OPENED and state is not None:
+            return state
+        if self.state == CLOSING_CONNECTION:
+            return None
+        if self.state == HANDSHAKE:
+            raise exceptions.ProtocolViolationError(
+                spec.COMMAND_INVALID, f'frame on channel {channel} in the handshake, where '
+                f'{self._handshake.awaits} is due')
+        if channel == 0:
+            raise exceptions.ProtocolViolationError(spec.UNEXPECTED_FRAME, 'content frame on channel 0')
+        raise exceptions.ProtocolViolationError(spec.CHANNEL_ERROR, f'frame on channel {channel}, which is not open')
+
+    def _on_connection_method(self, method: amqp_object.Method) -> Optional[events.Event]:
+        if type(method) is spec.Connection.Close:
+            return self._on_close(method)
+        if self.state == HANDSHAKE:
+            return self._on_handshake_method(method)
+        if type(method) is spec.Connection.CloseOk and self.state == CLOSING_CONNECTION:
+            return self._closed(self._ending_reason(None))
+        if self.state == CLOSING_CONNECTION:
+            return None
+        if self._calls.answers(method):
+            call = self._calls.take_answered()
+            self._outbox.write_all(self._calls.take_ready())
+            return events.Reply(0, method, call.context) if call.wanted else None
+        handler = self._METHODS.get(type(method))
+        if handler is None:
+            raise exceptions.ProtocolViolationError(spec.COMMAND_INVALID,
+                                                    f'unexpected {method.NAME} on channel 0')
+        return handler(self, method)
+
+    def _on_handshake_method(self, method: amqp_object.Method) -> Optional[events.Event]:
+        try:
+            answers = self._handshake.on_method(method)
+            frames = [frame.method_frame(0, answer) for answer in answers]
+        except exceptions.ProtocolViolationError:
+            raise
+        except Exception as error:  # of the user's credentials or heartbeat callable: it fails the connection as itself
+            return self._closed(error)
+        for encoded in frames:
+            self._outbox.write(encoded)
+        if type(method) is spec.Connection.Tune:
+            self._max_payload = self.parameters.frame_max - frame.OVERHEAD
+            self._frames.max_payload = self._max_payload
+        if self._handshake.awaits != handshake.DONE:
+            return None
+        self.state = OPENED
+        self._deadlines.clear('handshake')
+        if self._handshake.heartbeat:
+            self._deadlines.set('heartbeat', self._now + self._handshake.heartbeat / 2)
+            self._heard(self._now)
+        return events.Opened()
+
+    def _on_close(self, method: spec.Connection.Close) -> Optional[events.Event]:
+        self._outbox.write(frame.method_frame(0, spec.Connection.CloseOk()))
+        reason = handshake.refusal(self._handshake.awaits, method)
+        if self.state == CLOSING_CONNECTION:  # crossing: answer, and keep waiting (rule 15)
+            self._reason = reason
+            return None
+        return self._closed(reason)
+
+    def _on_blocked(self, method: spec.Connection.Blocked) -> events.Event:
+        timeout = self.parameters.blocked_connection_timeout
+        if timeout is not None and not self._deadlines.is_set('blocked'):
+            self._deadlines.set('blocked', self._now + timeout)
+        return events.Blocked(method)
+
+    def _on_unblocked(self, method: spec.Connection.Unblocked) -> events.Event:
+        self._deadlines.clear('blocked')
+        return events.Unblocked(method)
+
+    _METHODS: ClassVar[Dict[type, Callable[..., events.Event]]] = {
+        spec.Connection.Blocked: _on_blocked,
+        spec.Connection.Unblocked: _on_unblocked,
+    }
+
+    # The end.
+
+    def _end(self, ending: Optional[BaseException], now: float) -> None:
+        """The stream is over, for this reason or by the peer's own doing; the first reason stays."""
+        self._now = now
+        if self._ending is None:
+            self._ending = ending or EOFError('the peer closed the stream')
+
+    def _ending_reason(self, ending: Optional[BaseException]) -> BaseException:
+        if isinstance(ending, exceptions.AMQPError):
+            return ending
+        reason: exceptions.AMQPConnectionError
+        if self.state == CLOSING_CONNECTION:
+            if self._reason is not None:
+                return self._reason
+            assert self._close is not None
+            asked = self._close.method
+            assert isinstance(asked, spec.Connection.Close)
+            return exceptions.ConnectionClosedByClient(asked.reply_code, asked.reply_text)
+        if self.state == HANDSHAKE:
+            reason = handshake.hung_up(self._handshake.awaits)
+        else:
+            reason = exceptions.StreamLostError(f'the stream to the broker was lost: {ending}')
+        reason.__cause__ = ending
+        return reason
+
+    def _closed(self, reason: BaseException) -> events.Event:
+        if isinstance(reason, exceptions.AMQPConnectionError) and reason.host is None:
+            reason.host = self.parameters.host
+            reason.port = self.parameters.port
+            if self.state in (IDLE, HANDSHAKE):
+                reason.phase = 'handshake'
+        contexts = self._calls.contexts()
+        for state in self._channels.values():
+            contexts += state.contexts()
+        if self._close is not None and self._close.wanted and self._close.context is not None:
+            contexts.append(self._close.context)
+        self.state = ENDED
+        self._channels.clear()
+        self._deadlines.clear_all()
+        self._frames = frame.FrameReader(self._find_sink, 0)
+        return events.Closed(reason, contexts)
+
+
+_DELIVER = spec.Basic.Deliver
+_SENT = frozenset((spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Reject))
+_NOT_CALLED = frozenset((spec.Channel.Open, spec.Basic.Consume, spec.Connection.Close, spec.Connection.Open,
+                         spec.Connection.UpdateSecret, spec.Access.Request))
+
+
+def _body_bytes(body: Union[bytes, bytearray, memoryview, str]) -> bytes:
+    """A body as it can be referred to for as long as it takes to send it."""
+    if isinstance(body, str):
+        return body.encode('utf-8')
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise exceptions.ParameterTypeError('body', body, 'bytes, bytearray, memoryview or str')
