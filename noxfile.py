@@ -30,19 +30,18 @@ TOP = pathlib.Path(__file__).parent
 DIST = TOP / 'build' / 'dist'
 CONSTRAINTS = DIST / 'constraints.txt'
 SOURCES = ('noxfile.py', 'bench', 'packages', 'tools')
-WITH_BROKER = ('python', 'tools/rabbitmq.py', 'run', '--')
 # Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
 PATIENCE = 10
 MUTATED = ('frame', 'data', 'content', 'confirms', 'protocol')
 
 PACKAGES = {
-    project['project']['name']: project for project in (
-        dict(nox.project.load_toml(path), path=path.parent)
-        for path in sorted(TOP.glob('packages/*/pyproject.toml')))
+    project['project']['name']: project
+    for project in (dict(nox.project.load_toml(path), path=path.parent)
+                    for path in sorted(TOP.glob('packages/*/pyproject.toml')))
 }
-PYTHONS = sorted({python for project in PACKAGES.values()
-                  for python in nox.project.python_versions(project)},
-                 key=lambda version: [int(part) for part in version.split('.')])
+PYTHONS = sorted(
+    {python for project in PACKAGES.values() for python in nox.project.python_versions(project)},
+    key=lambda version: [int(part) for part in version.split('.')])
 
 
 def runs(python: str, command: str | os.PathLike[str]) -> bool:
@@ -52,7 +51,7 @@ def runs(python: str, command: str | os.PathLike[str]) -> bool:
         answer = subprocess.run([command, '-I', '-c', code],
                                 stdout=subprocess.PIPE,
                                 stderr=subprocess.DEVNULL,
-                                universal_newlines=True).stdout
+                                text=True).stdout
     except OSError:
         return False
     return answer.startswith(f'CPython {python}.')
@@ -65,7 +64,9 @@ def find_pythons() -> list[str]:
     for python in PYTHONS:
         command = f'python{python}'
         if not runs(python, command):
-            folders = [path.parent for path in versions.glob(f'*/bin/{command}') if runs(python, path)]
+            folders = [
+                path.parent for path in versions.glob(f'*/bin/{command}') if runs(python, path)
+            ]
             if not folders:
                 continue
             os.environ['PATH'] = f'{folders[0]}{os.pathsep}{os.environ["PATH"]}'
@@ -91,7 +92,7 @@ ran: list[str] = []
 
 
 def install(session: nox.Session, *names: str) -> None:
-    """Install the wheels of the packages `names` and what they declare; siblings come as wheels too."""
+    """Install the wheels of the packages `names` and what they declare, siblings as wheels too."""
     session.install(*(str(next(DIST.glob(f'{name.replace("-", "_")}-*.whl'))) for name in names),
                     '--constraint', str(CONSTRAINTS))
 
@@ -105,12 +106,12 @@ def install_test_requirements(session: nox.Session, *names: str) -> None:
     session.install(*sorted(requirements), '--constraint', str(CONSTRAINTS))
 
 
-def pytest(session: nox.Session, *paths: str, launcher: tuple[str, ...] = ()) -> None:
+def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
     """Run pytest; that a filter given after -- selects nothing here is no failure."""
-    session.run(*launcher,
-                'pytest',
-                *paths,
+    session.run('pytest',
+                *arguments,
                 *session.posargs,
+                env=environment,
                 success_codes=[0, 5] if session.posargs else [0],
                 interrupt_timeout=PATIENCE,
                 terminate_timeout=PATIENCE)
@@ -136,7 +137,8 @@ def build(session: nox.Session) -> None:
 
 @nox.session(requires=['build'])
 @nox.parametrize('python, package', [
-    nox.param(python, name, id=f'{name}-{python}') for name, project in PACKAGES.items()
+    nox.param(python, name, id=f'{name}-{python}')
+    for name, project in PACKAGES.items()
     for python in nox.project.python_versions(project)
 ])
 def tests(session: nox.Session, package: str) -> None:
@@ -156,10 +158,14 @@ def integration(session: nox.Session) -> None:
     names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
     install(session, *names)
     install_test_requirements(session, *names)
-    session.install('trustme')
+    session.install('pytest', 'trustme')
+    folders = [PACKAGES[name]['path'] / 'tests' / 'integration' for name in names]
     pytest(session,
-           *(str(PACKAGES[name]['path'] / 'tests' / 'integration') for name in names),
-           launcher=WITH_BROKER)
+           '-p',
+           'pytest_rabbitmq',
+           str(TOP / 'tools' / 'tests'),
+           *map(str, folders),
+           PYTHONPATH=str(TOP / 'tools'))
 
 
 @nox.session
@@ -178,11 +184,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typecheck(session: nox.Session) -> None:
-    """mypy --strict and pyright over the sources and what users write (typing_tests)."""
-    editable = [argument for project in PACKAGES.values() for argument in ('-e', str(project['path']))]
+    """Check the sources and what users write (typing_tests) with mypy --strict and pyright."""
+    editable = [
+        argument for project in PACKAGES.values() for argument in ('-e', str(project['path']))
+    ]
     session.install('mypy', 'pyright[nodejs]', 'pytest', *editable)
-    paths = [str(path) for path in sorted(TOP.glob('packages/*/src')) +
-             sorted(TOP.glob('packages/*/typing_tests'))]
+    paths = [
+        str(path)
+        for path in sorted(TOP.glob('packages/*/src')) + sorted(TOP.glob('packages/*/typing_tests'))
+    ]
     session.run('mypy', '--strict', *paths)
     session.run('pyright')
 
@@ -199,7 +209,10 @@ def demo(session: nox.Session) -> None:
     """10,000 messages through each adapter and a real RabbitMQ."""
     install(session, *PACKAGES)
     session.install('trustme')
-    session.run(*WITH_BROKER,
+    session.run('python',
+                'tools/rabbitmq.py',
+                'run',
+                '--',
                 'python',
                 'tools/demo.py',
                 interrupt_timeout=PATIENCE,

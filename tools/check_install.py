@@ -1,13 +1,13 @@
-"""Check an environment into which one distribution was installed, and what it declares, and nothing else.
+"""Check an environment in which one distribution was installed, what it declares, and nothing else.
 
     python -I check_install.py DISTRIBUTION MODULE
 
 Rule: what a distribution needs, it declares. So every module of it is imported here, where only the
-declared things are. A module may be missing something only if the error is the cure ("pip install ...")
+declared things are. A module may lack something only if the error is the cure ("pip install ...")
 or if an extra of the distribution names it.
 
-A distribution without dependencies must be alone here, and importing it must neither do I/O modules'
-work (FORBIDDEN) nor take longer than LIMIT_MS over ``import logging``.
+A distribution without dependencies must be alone here, and importing it must load none of FORBIDDEN
+and take no more than LIMIT_MS over ``import logging``.
 
 Needs the standard library only, for there is nothing else. The exit status is 1 when a check fails.
 """
@@ -30,7 +30,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, '-I', '-c', code],
                           check=True,
                           stdout=subprocess.PIPE,
-                          universal_newlines=True).stdout
+                          text=True).stdout
 
 
 def modules_after(statement: str) -> set[str]:
@@ -75,11 +75,14 @@ def check_alone(module: str) -> list[str]:
     if forbidden:
         found.append(f'import {module} imports {", ".join(forbidden)}')
     # Rounds alternate and the best counts: another load on the machine only ever adds.
-    rounds = [(import_ms('import logging'), import_ms(f'import logging, {module}')) for _ in range(7)]
+    rounds = [
+        (import_ms('import logging'), import_ms(f'import logging, {module}')) for _ in range(7)
+    ]
     cost = min(ours for _, ours in rounds) - min(base for base, _ in rounds)
     print(f'import {module}: {cost:.1f} ms over import logging')
     if cost > LIMIT_MS:
-        found.append(f'import {module} takes {cost:.1f} ms over import logging, more than {LIMIT_MS}')
+        found.append(
+            f'import {module} takes {cost:.1f} ms over import logging, more than {LIMIT_MS}')
     return found
 
 

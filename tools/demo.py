@@ -1,4 +1,4 @@
-"""Send MESSAGES persistent messages to a broker and back through each adapter, and print what it cost.
+"""Send MESSAGES persistent messages through each adapter to a broker and back; print the cost.
 
     python tools/rabbitmq.py run -- python tools/demo.py
 
@@ -53,7 +53,8 @@ class Phase:
         self.cpu_seconds += time.process_time()
         self._show('\r' if sys.stderr.isatty() else '', '\n')
         if self.done != MESSAGES:
-            raise SystemExit(f'{self.adapter}, {self.direction}: {self.done} of {MESSAGES} messages')
+            raise SystemExit(
+                f'{self.adapter}, {self.direction}: {self.done} of {MESSAGES} messages')
 
     def _show(self, start: str, end: str = '') -> None:
         print(f'{start}{self.adapter}: {self.direction} {self.done:,} of {MESSAGES:,}',
@@ -102,48 +103,48 @@ class Select:
         self.confirmed = 0
         self.error: BaseException | None = None
         self.connection = pika.SelectConnection(parameters,
-                                                on_open_callback=self.on_open,
-                                                on_open_error_callback=self.on_end,
-                                                on_close_callback=self.on_end)
+                                                on_open_callback=self._on_open,
+                                                on_open_error_callback=self._on_end,
+                                                on_close_callback=self._on_end)
         self.connection.ioloop.start()
         if self.error is not None:
             raise self.error
 
-    def on_open(self, connection) -> None:
-        connection.channel(on_open_callback=self.on_channel_open)
+    def _on_open(self, connection) -> None:
+        connection.channel(on_open_callback=self._on_channel_open)
 
-    def on_end(self, connection, reason) -> None:
+    def _on_end(self, connection, reason) -> None:
         if not isinstance(reason, pika.exceptions.ConnectionClosedByClient):
             self.error = reason
         connection.ioloop.stop()
 
-    def on_channel_open(self, channel) -> None:
+    def _on_channel_open(self, channel) -> None:
         self.channel = channel
-        channel.add_on_close_callback(self.on_channel_close)
+        channel.add_on_close_callback(self._on_channel_close)
         channel.queue_declare(self.queue,
                               durable=True,
                               arguments=QUEUE_ARGUMENTS,
-                              callback=self.on_declared)
+                              callback=self._on_declared)
 
-    def on_channel_close(self, channel, reason) -> None:
+    def _on_channel_close(self, channel, reason) -> None:
         if not isinstance(reason, pika.exceptions.ChannelClosedByClient):
             self.error = reason
             self.connection.close()
 
-    def on_declared(self, frame) -> None:
+    def _on_declared(self, frame) -> None:
         self.channel.basic_qos(prefetch_count=PREFETCH)
-        self.channel.confirm_delivery(self.on_confirm, callback=self.on_confirms_selected)
+        self.channel.confirm_delivery(self._on_confirm, callback=self._on_confirms_selected)
 
-    def on_confirms_selected(self, frame) -> None:
+    def _on_confirms_selected(self, frame) -> None:
         self.phases.append(Phase('select', 'publish'))
-        self.publish(WINDOW)
+        self._publish(WINDOW)
 
-    def publish(self, count: int) -> None:
+    def _publish(self, count: int) -> None:
         for _ in range(min(count, MESSAGES - self.sent)):
             self.channel.basic_publish('', self.queue, BODY, PERSISTENT, mandatory=True)
             self.sent += 1
 
-    def on_confirm(self, frame) -> None:
+    def _on_confirm(self, frame) -> None:
         if isinstance(frame.method, pika.spec.Basic.Nack):
             self.error = pika.exceptions.NackError([])
             self.connection.close()
@@ -156,16 +157,16 @@ class Select:
         if self.phases[0].add(count):
             self.phases[0].stop()
             self.phases.append(Phase('select', 'consume'))
-            self.tag = self.channel.basic_consume(self.queue, self.on_message)
+            self.tag = self.channel.basic_consume(self.queue, self._on_message)
         else:
-            self.publish(count)
+            self._publish(count)
 
-    def on_message(self, channel, method, properties, body) -> None:
+    def _on_message(self, channel, method, properties, body) -> None:
         channel.basic_ack(method.delivery_tag)
         if self.phases[1].add():
-            channel.basic_cancel(self.tag, callback=self.on_cancelled)
+            channel.basic_cancel(self.tag, callback=self._on_cancelled)
 
-    def on_cancelled(self, frame) -> None:
+    def _on_cancelled(self, frame) -> None:
         self.phases[1].stop()
         self.channel.queue_delete(self.queue, callback=lambda frame: self.connection.close())
 
