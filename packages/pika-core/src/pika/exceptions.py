@@ -148,7 +148,7 @@ class StreamLostError(AMQPConnectionError):
 
 
 class IncompatibleProtocolError(AMQPConnectionError):
-    """The peer does not speak AMQP 0-9-1 (2.2.4 of the specification, "version negotiation")."""
+    """The peer does not speak AMQP 0-9-1 (4.2.2 of the specification)."""
 
     recoverable = False
     _default = 'The protocol of the peer is not supported'
@@ -411,11 +411,11 @@ class ParameterError(AMQPError):
 
 
 class ParameterTypeError(ParameterError, TypeError, AssertionError):
-    """The value is of the wrong type. (An `AssertionError` since pika 1.x raised those.)"""
+    """The value is of the wrong type (an `AssertionError` too, since pika 1.x raised those)."""
 
 
 class ParameterValueError(ParameterError, ValueError, struct.error):
-    """The value is of the right type, and out of range. (pika 1.x raised `struct.error`.)"""
+    """The value is of the right type, and out of range (pika 1.x raised `struct.error`)."""
 
 
 class ShortStringTooLong(AMQPError, ValueError):
@@ -457,7 +457,7 @@ class ProtocolSyntaxError(AMQPError):
     _default = 'An unspecified protocol syntax error occurred'
 
 
-class ProtocolViolationError(ProtocolSyntaxError):
+class ProtocolViolationError(AMQPConnectionError, ProtocolSyntaxError):
     """What the peer sent breaks the rules in a way that ends the connection.
 
     `reply_code` and `reply_text` are those of the Connection.Close that answers it.
@@ -472,7 +472,7 @@ class ProtocolViolationError(ProtocolSyntaxError):
 
 
 class UnexpectedFrameError(ProtocolSyntaxError):
-    """The frame, which is the argument, is not allowed at this point (4.2.6 and 4.2.7)."""
+    """The frame, which is the argument, is not allowed here (4.2.6 of the specification)."""
 
     _default = 'Received a frame out of sequence'
     _prose = 'Received a frame out of sequence: {0}'
