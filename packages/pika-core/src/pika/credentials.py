@@ -67,7 +67,7 @@ class PlainCredentials:
 
     def _login(self) -> tuple[bytes, bytes]:
         """User and password as bytes; `bytes` pass unchanged."""
-        encoded = []
+        encoded: list[bytes] = []
         for name, value in (('username', self.username), ('password', self.password)):
             plain: object = value
             if isinstance(plain, str):

@@ -125,7 +125,7 @@ class AMQPConnectionError(AMQPError):
         self.phase = phase
 
     def __str__(self) -> str:
-        where = []
+        where: list[str] = []
         if self.host is not None:
             host = f'[{self.host}]' if ':' in self.host else self.host
             where.append(host if self.port is None else f'{host}:{self.port}')

@@ -22,7 +22,7 @@ from pika.validators import require_string
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from typing import Callable, TypeVar, Union
+    from typing import Any, Callable, TypeVar, Union
     from urllib.parse import SplitResult
 
     from pika.connection import Connection
@@ -476,7 +476,7 @@ def _ssl_options(given: object) -> SSLOptions:
     import ssl
     if not isinstance(given, dict):
         raise ParameterTypeError('ssl_options', given, 'a dict or None', secret=True)
-    options = {_SSL_ALIASES.get(key, key): value for key, value in given.items()}
+    options: dict[Any, Any] = {_SSL_ALIASES.get(key, key): value for key, value in given.items()}
     for key in options:
         if key not in _SSL_KEYS:
             raise ParameterValueError('ssl_options', key,
