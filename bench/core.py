@@ -1,0 +1,119 @@
+"""Broker-free benchmark: CPU ns and instructions per message through codec, protocol and callback API.
+
+    python bench/core.py [--rounds 7] [--instructions] [--json FILE] [NAME ...]
+
+Rounds of all workloads are interleaved, because the machine is noisy; the table shows the median and the spread.
+Instructions are counted by `perf stat` where it can, else by `valgrind --tool=callgrind`, as the difference between a
+long and a short run, with PYTHONHASHSEED=0, so that a change of one per cent shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Dict, List, Optional
+
+from workloads import WORKLOADS
+
+COUNTED = 10  # a counted run does 1/10 and 2/10 of a timed round
+
+
+def time_rounds(names: List[str], rounds: int) -> Dict[str, List[float]]:
+    """CPU ns per message of each round of each workload."""
+    running = {name: WORKLOADS[name][0]() for name in names}
+    figures: Dict[str, List[float]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        for name, run in running.items():
+            start = time.process_time_ns()
+            done = run(WORKLOADS[name][1])
+            taken = (time.process_time_ns() - start) / done
+            if number:  # the first round warms up
+                figures[name].append(taken)
+    return figures
+
+
+def counter() -> Optional[str]:
+    """The tool that counts instructions here; None where there is none."""
+    if shutil.which('perf'):
+        probe = subprocess.run(['perf', 'stat', '-e', 'instructions:u', 'true'], capture_output=True, text=True)
+        if probe.returncode == 0 and 'not supported' not in probe.stderr:
+            return 'perf'
+    return 'valgrind' if shutil.which('valgrind') else None
+
+
+def count(tool: str, name: str, messages: int) -> int:
+    """Instructions of a whole process that does that many messages."""
+    command = [sys.executable, os.path.abspath(__file__), '--once', str(messages), name]
+    environment = {**os.environ, 'PYTHONHASHSEED': '0'}
+    if tool == 'perf':
+        result = subprocess.run(['perf', 'stat', '-x,', '-e', 'instructions:u'] + command,
+                                capture_output=True,
+                                text=True,
+                                env=environment,
+                                check=True)
+        return int(result.stderr.strip().splitlines()[-1].split(',')[0])
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={folder}/out'] + command,
+                                capture_output=True,
+                                text=True,
+                                env=environment,
+                                check=True)
+    found = re.search(r'Collected\s*:\s*(\d+)', result.stderr)
+    assert found, result.stderr
+    return int(found.group(1))
+
+
+def instructions(tool: str, name: str) -> float:
+    """Instructions per message: what a run costs more that does twice as many."""
+    messages = max(WORKLOADS[name][1] // COUNTED, 1)
+    return (count(tool, name, 2 * messages) - count(tool, name, messages)) / messages
+
+
+def main() -> int:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('names', nargs='*', metavar='NAME', help='workloads; all unless given')
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--instructions', action='store_true', help='count instructions too')
+    parser.add_argument('--json', metavar='FILE', help='write the figures there as well')
+    parser.add_argument('--once', type=int, metavar='MESSAGES', help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    names = options.names or list(WORKLOADS)
+    unknown = [name for name in names if name not in WORKLOADS]
+    if unknown:
+        parser.error(f'no workload {unknown[0]!r}; there are: {", ".join(WORKLOADS)}')
+    if options.once:
+        WORKLOADS[names[0]][0]()(options.once)
+        return 0
+    tool = counter() if options.instructions else None
+    if options.instructions and tool is None:
+        print('neither perf nor valgrind can count instructions here: times only')
+    print(f'{platform.python_implementation()} {platform.python_version()}, median of {options.rounds} rounds' +
+          (f', instructions by {tool}' if tool else ''))
+    print(f'{"workload":34}{"CPU ns":>10}{"min":>10}{"max":>10}' + (f'{"instructions":>14}' if tool else ''))
+    results = {}
+    for name, figures in time_rounds(names, options.rounds).items():
+        row = {'ns': statistics.median(figures), 'min': min(figures), 'max': max(figures)}
+        line = f'{name:34}{row["ns"]:10.0f}{row["min"]:10.0f}{row["max"]:10.0f}'
+        if tool:
+            row['instructions'] = instructions(tool, name)
+            line += f'{row["instructions"]:14.0f}'
+        print(line, flush=True)
+        results[name] = row
+    if options.json:
+        with open(options.json, 'w', encoding='utf-8') as file:
+            json.dump({'python': platform.python_version(), 'counter': tool, 'workloads': results}, file, indent=1)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
