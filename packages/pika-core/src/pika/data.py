@@ -596,5 +596,4 @@ _KNOWN_READERS: dict[str, _Reader] = {
     'd': _fixed_reader('float', 'd', float),
     'T': _fixed_reader('timestamp', 'q', _to_time),
 }
-# By the number of the octet.
 _READERS = [_KNOWN_READERS.get(chr(kind), _read_unknown) for kind in range(256)]
