@@ -1,10 +1,11 @@
-"""Broker-free benchmark: CPU ns and instructions per message through codec, protocol and callback API.
+"""Broker-free benchmark: CPU ns and instructions per message, layer by layer.
 
     python bench/core.py [--rounds 7] [--instructions] [--json FILE] [NAME ...]
 
-Rounds of all workloads are interleaved, because the machine is noisy; the table shows the median and the spread.
-Instructions are counted by `perf stat` where it can, else by `valgrind --tool=callgrind`, as the difference between a
-long and a short run, with PYTHONHASHSEED=0, so that a change of one per cent shows.
+Rounds of all workloads are interleaved, because the machine is noisy; the table shows the median
+and the spread. Instructions are counted by `perf stat` where it can, else by `valgrind
+--tool=callgrind`, as the difference between a long and a short run, with PYTHONHASHSEED=0, so that
+a change of one per cent shows.
 """
 
 from __future__ import annotations
@@ -20,17 +21,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Dict, List, Optional
 
 from workloads import WORKLOADS
 
 COUNTED = 10  # a counted run does 1/10 and 2/10 of a timed round
 
 
-def time_rounds(names: List[str], rounds: int) -> Dict[str, List[float]]:
+def time_rounds(names: list[str], rounds: int) -> dict[str, list[float]]:
     """CPU ns per message of each round of each workload."""
     running = {name: WORKLOADS[name][0]() for name in names}
-    figures: Dict[str, List[float]] = {name: [] for name in names}
+    figures: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds + 1):
         for name, run in running.items():
             start = time.process_time_ns()
@@ -41,10 +41,12 @@ def time_rounds(names: List[str], rounds: int) -> Dict[str, List[float]]:
     return figures
 
 
-def counter() -> Optional[str]:
+def counter() -> str | None:
     """The tool that counts instructions here; None where there is none."""
     if shutil.which('perf'):
-        probe = subprocess.run(['perf', 'stat', '-e', 'instructions:u', 'true'], capture_output=True, text=True)
+        probe = subprocess.run(['perf', 'stat', '-e', 'instructions:u', 'true'],
+                               capture_output=True,
+                               text=True)
         if probe.returncode == 0 and 'not supported' not in probe.stderr:
             return 'perf'
     return 'valgrind' if shutil.which('valgrind') else None
@@ -62,11 +64,12 @@ def count(tool: str, name: str, messages: int) -> int:
                                 check=True)
         return int(result.stderr.strip().splitlines()[-1].split(',')[0])
     with tempfile.TemporaryDirectory() as folder:
-        result = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={folder}/out'] + command,
-                                capture_output=True,
-                                text=True,
-                                env=environment,
-                                check=True)
+        result = subprocess.run(
+            ['valgrind', '--tool=callgrind', f'--callgrind-out-file={folder}/out'] + command,
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True)
     found = re.search(r'Collected\s*:\s*(\d+)', result.stderr)
     assert found, result.stderr
     return int(found.group(1))
@@ -80,7 +83,8 @@ def instructions(tool: str, name: str) -> float:
 
 def main() -> int:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('names', nargs='*', metavar='NAME', help='workloads; all unless given')
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--instructions', action='store_true', help='count instructions too')
@@ -97,9 +101,11 @@ def main() -> int:
     tool = counter() if options.instructions else None
     if options.instructions and tool is None:
         print('neither perf nor valgrind can count instructions here: times only')
-    print(f'{platform.python_implementation()} {platform.python_version()}, median of {options.rounds} rounds' +
+    python = f'{platform.python_implementation()} {platform.python_version()}'
+    print(f'{python}, median of {options.rounds} rounds' +
           (f', instructions by {tool}' if tool else ''))
-    print(f'{"workload":34}{"CPU ns":>10}{"min":>10}{"max":>10}' + (f'{"instructions":>14}' if tool else ''))
+    print(f'{"workload":34}{"CPU ns":>10}{"min":>10}{"max":>10}' +
+          (f'{"instructions":>14}' if tool else ''))
     results = {}
     for name, figures in time_rounds(names, options.rounds).items():
         row = {'ns': statistics.median(figures), 'min': min(figures), 'max': max(figures)}
@@ -111,7 +117,13 @@ def main() -> int:
         results[name] = row
     if options.json:
         with open(options.json, 'w', encoding='utf-8') as file:
-            json.dump({'python': platform.python_version(), 'counter': tool, 'workloads': results}, file, indent=1)
+            json.dump({
+                'python': platform.python_version(),
+                'counter': tool,
+                'workloads': results
+            },
+                      file,
+                      indent=1)
     return 0
 
 

@@ -1,12 +1,13 @@
-"""What the broker-free benchmark measures: one message, again and again, through codec, protocol and callback API.
+"""What the broker-free benchmark measures: one message, again and again, through each layer.
 
-Rule: a workload takes a number of messages, does them, and returns how many it did; all that is not the message happens
-in its factory. No broker, no socket and no clock take part, so that only the client's own work is counted.
+Rule: a workload takes a number of messages, does them, and returns how many it did; all that is not
+the message happens in its factory. No broker, no socket and no clock take part, so that only the
+client's own work is counted.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable
 
 import pika_testing
 from pika import content, frame, spec
@@ -36,7 +37,7 @@ def delivery(tag: int, body: bytes = BODY, properties: spec.BasicProperties = HE
     return b''.join(pika_testing.message_frames(1, method, properties, body))
 
 
-def segments(messages: int, **what: Any) -> List[bytes]:
+def segments(messages: int, **what: Any) -> list[bytes]:
     """The bytes of that many deliveries, cut as a socket brings them."""
     stream = b''.join(delivery(tag, **what) for tag in range(1, messages + 1))
     return [stream[start:start + SEGMENT] for start in range(0, len(stream), SEGMENT)]
@@ -214,7 +215,7 @@ def protocol_large_body_into() -> Workload:
 class _Transport:
     """Takes bytes and forgets them."""
 
-    def writelines(self, chunks: List[Any]) -> None:
+    def writelines(self, chunks: list[Any]) -> None:
         b''.join(chunks)
 
     def close(self) -> None:
@@ -233,7 +234,7 @@ class _Connection(Connection):
     """The callback API on a loop that runs what is due when it is told to."""
 
     def _start_connecting(self) -> None:
-        self.soon: List[Callable[[], object]] = []
+        self.soon: list[Callable[[], object]] = []
 
     def _call_soon(self, callback: Callable[[], object]) -> Any:
         self.soon.append(callback)
@@ -335,7 +336,7 @@ def facade_delivery_ack() -> Workload:
 
 
 # name -> (factory, messages in a timed round)
-WORKLOADS: Dict[str, Any] = {
+WORKLOADS: dict[str, Any] = {
     'codec publish': (codec_publish, 50_000),
     'codec publish, 3 headers': (codec_publish_fresh, 20_000),
     'codec delivery': (codec_delivery, 30_000),

@@ -1,8 +1,9 @@
 """The order of methods on one channel.
 
-Rule: one synchronous method is outstanding, the others wait here in the order of their calls (rule 20), and methods
-without an answer (nowait) wait with them: a bind must not overtake its declare. What is published or acknowledged goes
-past this queue, except past a waiting method that changes what publishing means, such as confirm.select.
+Rule: one synchronous method is outstanding, the others wait here in the order of their calls (rule
+20), and methods without an answer (nowait) wait with them: a bind must not overtake its declare.
+What is published or acknowledged goes past this queue, except past a waiting method that changes
+what publishing means, such as confirm.select.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pika import spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, List, Optional, Union
+    from typing import Any, Union
 
     from pika import amqp_object
 
@@ -23,7 +24,7 @@ BARRIERS = frozenset((spec.Confirm.Select, spec.Tx.Select, spec.Tx.Commit, spec.
 
 
 class Call:
-    """A method on its way to the broker; `wanted` turns False when the caller stops waiting for the answer."""
+    """A method on its way to the broker; `wanted` turns False when the caller stops waiting."""
     __slots__ = ('method', 'frame', 'context', 'wanted')
 
     def __init__(self, method: amqp_object.Method, frame: bytes, context: Any) -> None:
@@ -42,22 +43,22 @@ class CallQueue:
     """The outstanding call of a channel and those that wait for its answer."""
 
     def __init__(self) -> None:
-        self.outstanding: Optional[Call] = None
+        self.outstanding: Call | None = None
         self.barriers = 0  # waiting methods that nothing may overtake
-        self._waiting: Deque[Union[Call, List[Chunk]]] = deque()
+        self._waiting: deque[Call | list[Chunk]] = deque()
 
     def push(self, call: Call) -> None:
         """Put a call at the end; `take_ready` says when it goes out."""
         self.barriers += type(call.method) in BARRIERS
         self._waiting.append(call)
 
-    def push_chunks(self, chunks: List[Chunk]) -> None:
+    def push_chunks(self, chunks: list[Chunk]) -> None:
         """Put at the end what may not overtake a barrier."""
         self._waiting.append(chunks)
 
-    def take_ready(self) -> List[Chunk]:
+    def take_ready(self) -> list[Chunk]:
         """Remove all that may be sent now, up to the next method that the broker answers."""
-        ready: List[Chunk] = []
+        ready: list[Chunk] = []
         waiting = self._waiting
         while waiting:
             item = waiting[0]
@@ -84,10 +85,11 @@ class CallQueue:
         self.outstanding = None
         return call
 
-    def abandon(self, context: object) -> Optional[Call]:
-        """Stop waiting for the answer of the call with `context`; return that call, None when it is not here.
+    def abandon(self, context: object) -> Call | None:
+        """Stop waiting for the answer of the call with `context`; return that call, if it is here.
 
-        A call that has not been sent is taken back, save for a barrier: what waits behind it counts on it.
+        A call that has not been sent is taken back, save for a barrier: what waits behind it counts
+        on it.
         """
         if self.outstanding is not None and self.outstanding.context is context:
             self.outstanding.wanted = False
@@ -100,7 +102,7 @@ class CallQueue:
                 return item
         return None
 
-    def contexts(self) -> List[Any]:
+    def contexts(self) -> list[Any]:
         """The contexts of all calls that somebody still waits for, oldest first."""
         calls = [self.outstanding] if self.outstanding is not None else []
         calls += [item for item in self._waiting if isinstance(item, Call)]

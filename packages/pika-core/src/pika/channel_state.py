@@ -1,9 +1,10 @@
-"""One channel, seen from the client: its calls, consumers, confirms and the message that is arriving.
+"""One channel, seen from the client: calls, consumers, confirms, the message that arrives.
 
 Rule: this file answers for one channel and knows of no other; the connection owns the numbers.
 
-After we sent channel.close all is thrown away but Close and CloseOk (clause 1.5.2.5, rule 15). A number is free again when
-CloseOk came, or when ours is queued behind a Close of the broker's (rule 16).
+After we sent channel.close all is thrown away but Close and CloseOk (clause 1.5.2.5, rule 15). A
+number is free again when CloseOk came, or when ours is queued behind a Close of the broker's (rule
+16).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pika.confirms import Confirms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ClassVar, Dict, List, Optional, Type
+    from typing import Any, Callable, ClassVar
 
     from pika import amqp_object
     from pika.outbox import Outbox
@@ -26,7 +27,7 @@ CLOSED = 'closed'
 
 
 class Consumer:
-    """What the broker sends messages to: the owner's object, and whether its messages are still wanted."""
+    """What the broker sends messages to: the owner's object, and whether it still wants them."""
     __slots__ = ('owner', 'no_ack', 'cancelled')
 
     def __init__(self, owner: Any, no_ack: bool) -> None:
@@ -42,17 +43,18 @@ class ChannelState:
         self.number = number
         self.phase = OPENING
         self.calls = CallQueue()
-        self.consumers: Dict[str, Consumer] = {}
-        self.confirms: Optional[Confirms] = None
-        self.incoming: Optional[content.IncomingContent] = None
-        self.publish_frames: Dict[Any, bytes] = {}  # of Basic.Publish, by its arguments
+        self.consumers: dict[str, Consumer] = {}
+        self.confirms: Confirms | None = None
+        self.incoming: content.IncomingContent | None = None
+        self.publish_frames: dict[Any, bytes] = {}  # of Basic.Publish, by its arguments
         self._outbox = outbox
         self._max_payload = max_payload
         self._tags_made = 0
-        # Consumers cancelled with nowait: messages may still come until the next answer proves that the broker knows.
-        self._fading: Dict[str, Consumer] = {}
-        self._close: Optional[Call] = None
-        self._reason: Optional[exceptions.ChannelClosed] = None
+        # Consumers cancelled with nowait: messages may still come until the next answer proves that
+        # the broker knows.
+        self._fading: dict[str, Consumer] = {}
+        self._close: Call | None = None
+        self._reason: exceptions.ChannelClosed | None = None
 
     # What the client does.
 
@@ -60,7 +62,8 @@ class ChannelState:
         """Queue `method`; it goes out when all before it on this channel are answered."""
         call = Call(method, self._encode(method), context)
         if not call.expects_reply and context is not None:
-            raise ValueError(f'{method.NAME} with nowait has no answer that could bring a context back')
+            raise ValueError(
+                f'{method.NAME} with nowait has no answer that could bring a context back')
         if type(method) is spec.Channel.Close:
             self._send_close(call)
             return
@@ -83,7 +86,7 @@ class ChannelState:
         self._push(call)
         return tag
 
-    def send_chunks(self, chunks: List[Any]) -> None:
+    def send_chunks(self, chunks: list[Any]) -> None:
         """Send at once what passes the queue of calls, unless a barrier stands there."""
         if self.calls.barriers:
             self.calls.push_chunks(chunks)
@@ -106,7 +109,7 @@ class ChannelState:
                 del self.consumers[call.method.consumer_tag]
         return True
 
-    def contexts(self) -> List[Any]:
+    def contexts(self) -> list[Any]:
         """All contexts that have not come back."""
         contexts = self.calls.contexts()
         if self.confirms is not None:
@@ -124,7 +127,8 @@ class ChannelState:
         encoded = frame.method_frame(self.number, method)
         if len(encoded) - frame.OVERHEAD > self._max_payload:  # a method cannot be split (rule 11)
             raise exceptions.ParameterValueError(
-                method.NAME, f'{len(encoded)} bytes', f'{self._max_payload} bytes, as negotiated by frame_max')
+                method.NAME, f'{len(encoded)} bytes',
+                f'{self._max_payload} bytes, as negotiated by frame_max')
         return encoded
 
     def _push(self, call: Call) -> None:
@@ -132,7 +136,7 @@ class ChannelState:
         self._outbox.write_all(self.calls.take_ready())
 
     def _send_close(self, call: Call) -> None:
-        """Close overtakes what waits: that is dropped, and its contexts return when the channel has ended."""
+        """Close overtakes what waits; that is dropped, its contexts return with the end."""
         self.phase = CLOSING
         self._close = call
         self.incoming = None
@@ -148,7 +152,7 @@ class ChannelState:
 
     # What the broker does.
 
-    def on_method(self, method: amqp_object.Method) -> Optional[events.Event]:
+    def on_method(self, method: amqp_object.Method) -> events.Event | None:
         """Take a method frame; the event that it makes, if any."""
         if self.phase == CLOSING:
             handler = self._WHILE_CLOSING.get(type(method))
@@ -156,7 +160,8 @@ class ChannelState:
         if self.incoming is not None and type(method) is not spec.Channel.Close:
             raise exceptions.ProtocolViolationError(
                 spec.UNEXPECTED_FRAME,
-                f'{method.NAME} on channel {self.number} amid the message of {self.incoming.method.NAME}')
+                f'{method.NAME} on channel {self.number} amid the message of '
+                f'{self.incoming.method.NAME}')
         if type(method) in self._MESSAGES:
             self.incoming = content.IncomingContent(method)
             return None
@@ -164,42 +169,44 @@ class ChannelState:
             return self._on_reply(method)
         handler = self._METHODS.get(type(method))
         if handler is None:
-            raise exceptions.ProtocolViolationError(spec.COMMAND_INVALID,
-                                                    f'unexpected {method.NAME} on channel {self.number}')
+            raise exceptions.ProtocolViolationError(
+                spec.COMMAND_INVALID, f'unexpected {method.NAME} on channel {self.number}')
         return handler(self, method)
 
-    def on_header(self, payload: bytes, start: int, end: int) -> Optional[events.Event]:
+    def on_header(self, payload: bytes, start: int, end: int) -> events.Event | None:
         """Take a content header frame."""
         if self.phase == CLOSING:
             return None
         incoming = self._expect_content('content header')
         return self._on_whole(incoming) if incoming.header(payload, start, end) else None
 
-    def on_body(self, payload: bytes, start: int, end: int) -> Optional[events.Event]:
+    def on_body(self, payload: bytes, start: int, end: int) -> events.Event | None:
         """Take a body frame."""
         if self.phase == CLOSING:
             return None
         incoming = self._expect_content('body')
         return self._on_whole(incoming) if incoming.whole_frame(payload, start, end) else None
 
-    def on_streamed_body(self) -> Optional[events.Event]:
+    def on_streamed_body(self) -> events.Event | None:
         """Take the end of a body frame whose payload has gone into `incoming` already."""
         if self.phase == CLOSING:
             return None
         incoming = self._expect_content('body')
         return self._on_whole(incoming) if incoming.streamed_frame() else None
 
-    def on_message(self, method: amqp_object.Method, properties: bytes, body: bytes) -> Optional[events.Event]:
+    def on_message(self, method: amqp_object.Method, properties: bytes,
+                   body: bytes) -> events.Event | None:
         """Take a complete message."""
-        return self._MESSAGES[type(method)](self, method, spec.BasicProperties.from_raw(properties), body)
+        return self._MESSAGES[type(method)](self, method, spec.BasicProperties.from_raw(properties),
+                                            body)
 
     def _expect_content(self, what: str) -> content.IncomingContent:
         if self.incoming is None:
-            raise exceptions.ProtocolViolationError(spec.UNEXPECTED_FRAME,
-                                                    f'{what} frame without a method on channel {self.number}')
+            raise exceptions.ProtocolViolationError(
+                spec.UNEXPECTED_FRAME, f'{what} frame without a method on channel {self.number}')
         return self.incoming
 
-    def _on_whole(self, incoming: content.IncomingContent) -> Optional[events.Event]:
+    def _on_whole(self, incoming: content.IncomingContent) -> events.Event | None:
         self.incoming = None
         assert incoming.properties is not None
         return self.on_message(incoming.method, incoming.properties, incoming.body)
@@ -207,12 +214,13 @@ class ChannelState:
     # Messages.
 
     def _on_deliver(self, method: spec.Basic.Deliver, properties: spec.BasicProperties,
-                    body: bytes) -> Optional[events.Event]:
+                    body: bytes) -> events.Event | None:
         tag = method.consumer_tag
         consumer = self.consumers.get(tag) or self._fading.get(tag)
         if consumer is None:
             raise exceptions.ProtocolViolationError(
-                spec.COMMAND_INVALID, f'delivery on channel {self.number} for unknown consumer tag {tag!r}')
+                spec.COMMAND_INVALID,
+                f'delivery on channel {self.number} for unknown consumer tag {tag!r}')
         if consumer.cancelled and not consumer.no_ack:
             self._give_back(method.delivery_tag)  # nobody wants it (rule 29)
             return None
@@ -222,14 +230,15 @@ class ChannelState:
                    body: bytes) -> events.Event:
         tag = 0
         if self.confirms is not None:
-            tag = self.confirms.returned((method.exchange, method.routing_key), properties.raw or b'', body)
+            tag = self.confirms.returned((method.exchange, method.routing_key), properties.raw or
+                                         b'', body)
         return events.Returned(self.number, method, properties, body, tag)
 
     def _on_get_ok(self, method: spec.Basic.GetOk, properties: spec.BasicProperties,
-                   body: bytes) -> Optional[events.Event]:
+                   body: bytes) -> events.Event | None:
         if not self.calls.answers(method):
-            raise exceptions.ProtocolViolationError(spec.COMMAND_INVALID,
-                                                    f'unexpected {method.NAME} on channel {self.number}')
+            raise exceptions.ProtocolViolationError(
+                spec.COMMAND_INVALID, f'unexpected {method.NAME} on channel {self.number}')
         return self._on_reply(method, properties, body)
 
     def _give_back(self, delivery_tag: int) -> None:
@@ -239,8 +248,8 @@ class ChannelState:
 
     def _on_reply(self,
                   method: amqp_object.Method,
-                  properties: Optional[spec.BasicProperties] = None,
-                  body: Optional[bytes] = None) -> Optional[events.Event]:
+                  properties: spec.BasicProperties | None = None,
+                  body: bytes | None = None) -> events.Event | None:
         call = self.calls.take_answered()
         self._fading.clear()
         effect = self._EFFECTS.get(type(method))
@@ -271,7 +280,8 @@ class ChannelState:
             self.calls.push(late)
 
     def _on_cancel_ok(self, call: Call, method: spec.Basic.CancelOk) -> None:
-        # For an unknown tag when the broker's own cancel crossed ours (rule 30); the answer names what was asked.
+        # For an unknown tag when the broker's own cancel crossed ours (rule 30); the answer names
+        # what was asked.
         asked = call.method
         if isinstance(asked, spec.Basic.Cancel):
             self.consumers.pop(asked.consumer_tag, None)
@@ -281,11 +291,12 @@ class ChannelState:
     def _on_confirm(self, method: Any) -> events.Event:
         if self.confirms is None:
             raise exceptions.ProtocolViolationError(
-                spec.COMMAND_INVALID, f'{method.NAME} on channel {self.number} without confirm.select')
+                spec.COMMAND_INVALID,
+                f'{method.NAME} on channel {self.number} without confirm.select')
         tags, contexts = self.confirms.answered(method.delivery_tag, method.multiple)
         return events.Confirmed(self.number, method, tags, contexts)
 
-    def _on_cancel(self, method: spec.Basic.Cancel) -> Optional[events.Event]:
+    def _on_cancel(self, method: spec.Basic.Cancel) -> events.Event | None:
         # Not answered: RabbitMQ takes a cancel-ok here for an error (rule 30).
         consumer = self.consumers.pop(method.consumer_tag, None)
         if consumer is None or consumer.cancelled:
@@ -308,30 +319,31 @@ class ChannelState:
         assert self._close is not None
         asked = self._close.method
         assert isinstance(asked, spec.Channel.Close)
-        return self._ended(self._reason or exceptions.ChannelClosedByClient(asked.reply_code, asked.reply_text))
+        return self._ended(self._reason or
+                           exceptions.ChannelClosedByClient(asked.reply_code, asked.reply_text))
 
     def _ended(self, reason: exceptions.ChannelClosed) -> events.Event:
         self.phase = CLOSED
         self.incoming = None
         return events.ChannelClosed(self.number, reason, self.contexts())
 
-    _MESSAGES: ClassVar[Dict[type, Callable[..., Optional[events.Event]]]] = {
+    _MESSAGES: ClassVar[dict[type, Callable[..., events.Event | None]]] = {
         spec.Basic.Deliver: _on_deliver,
         spec.Basic.Return: _on_return,
         spec.Basic.GetOk: _on_get_ok,
     }
-    _METHODS: ClassVar[Dict[type, Callable[..., Optional[events.Event]]]] = {
+    _METHODS: ClassVar[dict[type, Callable[..., events.Event | None]]] = {
         spec.Basic.Ack: _on_confirm,
         spec.Basic.Nack: _on_confirm,
         spec.Basic.Cancel: _on_cancel,
         spec.Channel.Flow: _on_flow,
         spec.Channel.Close: _on_close,
     }
-    _WHILE_CLOSING: ClassVar[Dict[type, Callable[..., Optional[events.Event]]]] = {
+    _WHILE_CLOSING: ClassVar[dict[type, Callable[..., events.Event | None]]] = {
         spec.Channel.Close: _on_crossing_close,
         spec.Channel.CloseOk: _on_close_ok,
     }
-    _EFFECTS: ClassVar[Dict[type, Callable[..., None]]] = {
+    _EFFECTS: ClassVar[dict[type, Callable[..., None]]] = {
         spec.Channel.OpenOk: _on_open_ok,
         spec.Basic.GetOk: _on_late_get_ok,
         spec.Basic.ConsumeOk: _on_consume_ok,

@@ -1,7 +1,8 @@
 """Publisher confirms of one channel: delivery tags to contexts.
 
-Rule: tags count from 1 after the first confirm.select, one for each publish (rule 23); the broker acks them in any order,
-singly or all up to one, and never both acks and nacks. Each tag is visited once, whatever the order.
+Rule: tags count from 1 after the first confirm.select, one for each publish (rule 23); the broker
+acks them in any order, singly or all up to one, and never both acks and nacks. Each tag is visited
+once, whatever the order.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pika.exceptions import ProtocolViolationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, Dict, List, Tuple
+    from typing import Any
 
-    Route = Tuple[str, str]
+    Route = tuple[str, str]
 
 
 class Confirms:
@@ -24,9 +25,9 @@ class Confirms:
     def __init__(self) -> None:
         self.last_tag = 0
         self._oldest = 1  # all tags below are answered
-        self._contexts: Dict[int, Any] = {}
-        self._routes: Dict[int, Route] = {}  # of the outstanding mandatory publishes
-        self._mandatory: Dict[Route, Deque[Tuple[int, bytes, bytes]]] = {}
+        self._contexts: dict[int, Any] = {}
+        self._routes: dict[int, Route] = {}  # of the outstanding mandatory publishes
+        self._mandatory: dict[Route, deque[tuple[int, bytes, bytes]]] = {}
 
     def sent(self, context: object) -> int:
         """Number a publish; a context that is not None comes back with its confirm."""
@@ -36,12 +37,12 @@ class Confirms:
         return tag
 
     def sent_mandatory(self, tag: int, route: Route, properties: bytes, body: bytes) -> None:
-        """Remember what the publish `tag` looked like, in case that it is returned: a return bears no tag (rule 24)."""
+        """Remember what the publish `tag` looked like: a return bears no tag (rule 24)."""
         self._routes[tag] = route
         self._mandatory.setdefault(route, deque()).append((tag, properties, body))
 
     def returned(self, route: Route, properties: bytes, body: bytes) -> int:
-        """The tag of the publish that this returned message belongs to: the oldest equal one; 0 when there is none."""
+        """The tag of the oldest publish equal to this returned message; 0 if there is none."""
         outstanding = self._mandatory.get(route, ())
         for tag, sent_properties, sent_body in outstanding:
             if tag in self._routes and sent_properties == properties and sent_body == body:
@@ -49,15 +50,16 @@ class Confirms:
                 return tag
         return 0
 
-    def answered(self, tag: int, multiple: bool) -> Tuple[List[int], List[Any]]:
-        """The broker answered for `tag`, or for all up to it: the tags and contexts of those that had a context.
+    def answered(self, tag: int, multiple: bool) -> tuple[list[int], list[Any]]:
+        """The broker answered for `tag`, or all up to it: the tags and contexts that were kept.
 
         Raises:
           ProtocolViolationError: the tag was never sent.
         """
         if tag > self.last_tag or (tag == 0 and not multiple):
-            raise ProtocolViolationError(spec.COMMAND_INVALID,
-                                         f'confirm of delivery tag {tag}, sent are 1 to {self.last_tag}')
+            raise ProtocolViolationError(
+                spec.COMMAND_INVALID,
+                f'confirm of delivery tag {tag}, sent are 1 to {self.last_tag}')
         if multiple:
             last = tag or self.last_tag  # 0 means all (clause 1.8.3.13.1)
             tags = range(self._oldest, last + 1)
@@ -79,7 +81,7 @@ class Confirms:
                 return True
         return False
 
-    def contexts(self) -> List[Any]:
+    def contexts(self) -> list[Any]:
         """All contexts that have not come back, oldest first."""
         return list(self._contexts.values())
 
@@ -88,7 +90,8 @@ class Confirms:
         if route is None:
             return
         outstanding = self._mandatory[route]
-        while outstanding and outstanding[0][0] not in self._routes:  # those answered out of order go here
+        while outstanding and outstanding[0][
+                0] not in self._routes:  # those answered out of order go here
             outstanding.popleft()
         if not outstanding:
             del self._mandatory[route]

@@ -1,7 +1,8 @@
 """Method, header and body: one message that arrives in pieces, or leaves in pieces.
 
-Rule: this file does not know which side it is on. A channel carries one message at a time: a method with content, a
-content header, then exactly the announced number of bytes in any number of body frames (clause 4.2.6.1, rule 12).
+Rule: this file does not know which side it is on. A channel carries one message at a time: a method
+with content, a content header, then exactly the announced number of bytes in any number of body
+frames (clause 4.2.6.1, rule 12).
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pika.exceptions import ProtocolViolationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Tuple, Union
 
     from pika import amqp_object
 
-MAX_BODY_SIZE = 512 * 1024 * 1024  # bytes; RabbitMQ allows no larger message (https://www.rabbitmq.com/docs/limits)
-COPY_LIMIT = 16 * 1024  # bytes; a smaller body is joined with its frames, a larger one goes out by reference
+# Bytes; RabbitMQ allows no larger message (https://www.rabbitmq.com/docs/limits).
+MAX_BODY_SIZE = 512 * 1024 * 1024
+# Bytes; a smaller body is joined with its frames, a larger one goes out by reference.
+COPY_LIMIT = 16 * 1024
 
 _HEADER = struct.Struct('>HHQ')  # class, weight, body size; then come the properties
 _FRAMED_HEADER = struct.Struct('>BHIHHQ')  # the same behind the head of its frame
@@ -28,22 +30,25 @@ _LEAST_HEADER_FRAME = _FRAMED_HEADER.size + 3  # no property: two octets of flag
 
 
 def encode(method_frame: bytes, channel: int, properties: bytes, body: bytes,
-           max_payload: int) -> List[Union[bytes, memoryview]]:
-    """Return the chunks to send for a message: the frame of its method, its header and its body frames.
+           max_payload: int) -> list[bytes | memoryview]:
+    r"""Return the chunks to send for a message: method, content header and body frames.
 
-    properties: flags and list, ``b'\\0\\0'`` for none. max_payload: bytes in a frame at most. A small body is copied into
-    one chunk with its frames; a large one is referred to, so it has to be immutable.
+    properties: flags and list, ``b'\\0\\0'`` for none. max_payload: bytes in a frame at most. A
+    small body is copied into one chunk with its frames; a large one is referred to, so it has to be
+    immutable.
     """
     size = len(body)
-    header = _FRAMED_HEADER.pack(frame.HEADER, channel, 12 + len(properties), spec.Basic.INDEX, 0, size)
+    header = _FRAMED_HEADER.pack(frame.HEADER, channel, 12 + len(properties), spec.Basic.INDEX, 0,
+                                 size)
     if not size:
         return [b''.join((method_frame, header, properties, frame.END_OCTET))]
     if size <= COPY_LIMIT and size <= max_payload:
         return [
             b''.join((method_frame, header, properties,
-                      _END_AND_HEAD.pack(frame.END, frame.BODY, channel, size), body, frame.END_OCTET))
+                      _END_AND_HEAD.pack(frame.END, frame.BODY, channel,
+                                         size), body, frame.END_OCTET))
         ]
-    chunks: List[Union[bytes, memoryview]] = [b''.join((method_frame, header, properties))]
+    chunks: list[bytes | memoryview] = [b''.join((method_frame, header, properties))]
     view = memoryview(body)
     for start in range(0, size, max_payload):
         piece = view[start:start + max_payload]
@@ -54,17 +59,18 @@ def encode(method_frame: bytes, channel: int, properties: bytes, body: bytes,
 
 
 def take_whole(buffer: bytes, offset: int, channel: int,
-               max_payload: int) -> Optional[Tuple[bytes, bytes, int]]:
-    """Take header and body where both lie complete in `buffer` from `offset` on, each in one well-formed frame.
+               max_payload: int) -> tuple[bytes, bytes, int] | None:
+    """Take header and body where both lie complete in `buffer`, each in one well-formed frame.
 
-    Returns (raw properties, body, offset behind them), or None: then the frames are taken one by one, as always, and
-    what is wrong with them is said there. This is only the short way for small messages (a third of a delivery's cost).
+    Returns (raw properties, body, offset behind them), or None: then the frames are taken one by
+    one, as always, and what is wrong with them is said there. This is only the short way for small
+    messages (a third of a delivery's cost).
     """
     if len(buffer) - offset < _LEAST_HEADER_FRAME:
         return None
     kind, number, size, class_id, weight, body_size = _FRAMED_HEADER.unpack_from(buffer, offset)
-    if (kind != frame.HEADER or number != channel or class_id != spec.Basic.INDEX or weight or size < 14 or
-            size > max_payload or body_size > max_payload):
+    if (kind != frame.HEADER or number != channel or class_id != spec.Basic.INDEX or weight or
+            size < 14 or size > max_payload or body_size > max_payload):
         return None
     header_end = offset + 7 + size
     if not body_size:
@@ -85,11 +91,11 @@ class IncomingContent:
 
     def __init__(self, method: amqp_object.Method) -> None:
         self.method = method
-        self.properties: Optional[bytes] = None  # the raw flags and list, once the header is there
+        self.properties: bytes | None = None  # the raw flags and list, once the header is there
         self.size = 0
         self.received = 0
         self.body = b''
-        self._buffer: Optional[io.BytesIO] = None
+        self._buffer: io.BytesIO | None = None
 
     def header(self, payload: bytes, start: int, end: int) -> bool:
         """Take the content header; True when there is no body to wait for."""
@@ -99,13 +105,13 @@ class IncomingContent:
             raise ProtocolViolationError(spec.FRAME_ERROR, f'content header of {end - start} bytes')
         class_id, weight, size = _HEADER.unpack_from(payload, start)
         if class_id != self.method.INDEX >> 16:
-            raise ProtocolViolationError(spec.UNEXPECTED_FRAME,
-                                         f'content header of class {class_id} for {self.method.NAME}')
+            raise ProtocolViolationError(
+                spec.UNEXPECTED_FRAME, f'content header of class {class_id} for {self.method.NAME}')
         if weight:
             raise ProtocolViolationError(spec.SYNTAX_ERROR, f'content header with weight {weight}')
         if size > MAX_BODY_SIZE:
-            raise ProtocolViolationError(spec.SYNTAX_ERROR,
-                                         f'body of {size} bytes announced, allowed are {MAX_BODY_SIZE}')
+            raise ProtocolViolationError(
+                spec.SYNTAX_ERROR, f'body of {size} bytes announced, allowed are {MAX_BODY_SIZE}')
         self.properties = payload[start + _HEADER.size:end]
         self.size = size
         return not size
@@ -135,14 +141,15 @@ class IncomingContent:
 
     def _check(self, size: int) -> None:
         if self.properties is None:
-            raise ProtocolViolationError(spec.UNEXPECTED_FRAME, 'body frame where a content header is due')
+            raise ProtocolViolationError(spec.UNEXPECTED_FRAME,
+                                         'body frame where a content header is due')
         if size > self.size - self.received:
             raise ProtocolViolationError(
                 spec.UNEXPECTED_FRAME,
                 f'body longer than announced: {self.received + size} of {self.size} bytes')
 
-    # The sink of a body frame that arrives piecemeal: the buffer grows with what has arrived, and by the room of one
-    # frame that was asked for; never by what was only announced.
+    # The sink of a body frame that arrives piecemeal: the buffer grows with what has arrived, and
+    # by the room of one frame that was asked for; never by what was only announced.
 
     def feed(self, data: memoryview) -> None:
         """Take a piece of the body."""

@@ -1,20 +1,21 @@
 """Deadlines by name.
 
-Rule: this file never reads a clock; every time in it is a number that its owner brought (seconds, monotonic).
+Rule: this file never reads a clock; every time in it is a number that its owner brought (seconds,
+monotonic).
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional
+    pass
 
 
 class Deadlines:
     """At most one moment for each name, and which of them comes first."""
 
     def __init__(self) -> None:
-        self._moments: Dict[str, float] = {}
+        self._moments: dict[str, float] = {}
 
     def set(self, name: str, when: float) -> None:
         """Let `name` be due at `when`, instead of at any moment set before."""
@@ -32,11 +33,11 @@ class Deadlines:
         """Whether `name` has a moment."""
         return name in self._moments
 
-    def next(self) -> Optional[float]:
+    def next(self) -> float | None:
         """The earliest moment; None when there is none."""
         return min(self._moments.values()) if self._moments else None
 
-    def take_due(self, now: float) -> List[str]:
+    def take_due(self, now: float) -> list[str]:
         """Remove the names that are due at `now` and return them, earliest first."""
         due = sorted((name for name, when in self._moments.items() if when <= now),
                      key=self._moments.__getitem__)

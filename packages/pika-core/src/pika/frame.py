@@ -1,10 +1,11 @@
 """Frames, both ways: bytes to frames over one buffer and an offset, and frames to bytes.
 
-Rule: this file knows the layout of a frame (clause 2.3.5 of AMQP 0-9-1) and nothing of what frames mean.
+Rule: this file knows the layout of a frame (clause 2.3.5 of AMQP 0-9-1) and nothing of what frames
+mean.
 
-A frame is `type octet, channel short, size long, payload, end octet`. A wrong type or end octet means that the
-place in the stream is lost, so it ends the stream (rule 13); a frame over the negotiated size is refused
-before anything is allocated for it.
+A frame is `type octet, channel short, size long, payload, end octet`. A wrong type or end octet
+means that the place in the stream is lost, so it ends the stream (rule 13); a frame over the
+negotiated size is refused before anything is allocated for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pika import amqp_object, exceptions, spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Protocol, Tuple, Union
+    from typing import Callable, Protocol, Union
+
+    AnyFrame = Union['Method', 'Header', 'Body', 'Heartbeat', 'ProtocolHeader']
 
     class BodySink(Protocol):
         """Takes the payload of a body frame while the frame is still arriving."""
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
     class SinkFinder(Protocol):
         """Says where the payload of a body frame goes; None where it is to be thrown away."""
 
-        def __call__(self, channel: int, size: int) -> Optional[BodySink]:
-            ...
+        def __call__(self, channel: int, size: int) -> BodySink | None:
+            """Channel and size, in bytes, are those of the frame."""
 
 
 METHOD = spec.FRAME_METHOD
@@ -44,11 +47,13 @@ END = spec.FRAME_END
 END_OCTET = bytes((END,))
 OVERHEAD = spec.FRAME_HEADER_SIZE + spec.FRAME_END_SIZE  # bytes of a frame beside its payload
 
-# Not on the wire: what FrameReader calls a body frame whose payload went into its sink while it arrived.
+# Not on the wire: what FrameReader calls a body frame whose payload went into its sink while it
+# arrived.
 STREAMED_BODY = 0
 
 HEAD = struct.Struct('>BHI')
 _METHOD_HEAD = struct.Struct('>BHII')
+_INDEX = struct.Struct('>I')
 _CONTENT_HEAD = struct.Struct('>BHIHHQ')
 _KNOWN_TYPES = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
 
@@ -66,7 +71,7 @@ def method_frame(channel: int, method: amqp_object.Method) -> bytes:
 
 
 def content_header_frame(channel: int, body_size: int, properties: bytes) -> bytes:
-    """Return the frame of a content header; `properties` is what `BasicProperties.encode` gives, joined."""
+    """Return the frame of a content header; properties: flags and list, encoded."""
     head = _CONTENT_HEAD.pack(HEADER, channel, 12 + len(properties), spec.Basic.INDEX, 0, body_size)
     return head + properties + END_OCTET
 
@@ -74,7 +79,8 @@ def content_header_frame(channel: int, body_size: int, properties: bytes) -> byt
 class FrameReader:
     """Cuts a stream of bytes into frames; holds what has arrived and not been taken yet.
 
-    A complete frame comes out of `next()` as a place in `buffer`. A body frame that has not arrived whole is not waited
+    A complete frame comes out of `next()` as a place in `buffer`. A body frame that has not arrived
+    whole is not waited
     for: its payload goes to its sink as it comes, so that a large body is held once only.
     """
 
@@ -88,9 +94,9 @@ class FrameReader:
         self._streaming = False
         self._stream_channel = 0
         self._stream_left = 0  # bytes of payload still to come
-        self._sink: Optional[BodySink] = None
-        self._lent: Optional[memoryview] = None
-        self._scratch: Optional[bytearray] = None
+        self._sink: BodySink | None = None
+        self._lent: memoryview | None = None
+        self._scratch: bytearray | None = None
 
     def feed(self, data: bytes) -> None:
         """Take bytes off the wire."""
@@ -107,7 +113,7 @@ class FrameReader:
         self.offset = 0
 
     def get_buffer(self) -> memoryview:
-        """Room for the bytes that come next: mid-body the rest of this frame's payload, else a scratch buffer."""
+        """Room for the next bytes: mid-body the rest of this frame's payload, else a scratch."""
         if self._streaming and self._stream_left and self._sink is not None and self.offset >= len(
                 self.buffer):
             self._lent = self._sink.get_buffer(self._stream_left)
@@ -126,8 +132,10 @@ class FrameReader:
         elif self._scratch is not None:
             self.feed(bytes(memoryview(self._scratch)[:size]))
 
-    def next(self) -> Optional[Tuple[int, int, int, int]]:
-        """Take the next frame: (type, channel, start and end of its payload in `buffer`); None until more bytes come.
+    def next(self) -> tuple[int, int, int, int] | None:
+        """Take the next frame; None until more bytes come.
+
+        Returns (type, channel, start and end of its payload in `buffer`).
 
         Raises:
           InvalidFrameError: a type or an end octet that no frame has; there is no way on from here.
@@ -172,8 +180,8 @@ class FrameReader:
         self.buffer = b''
         self.offset = 0
 
-    def _stream(self) -> Optional[Tuple[int, int, int, int]]:
-        """Hand on what has arrived of the payload of a body frame; when it is complete, tell of the frame."""
+    def _stream(self) -> tuple[int, int, int, int] | None:
+        """Hand on what has arrived of a body frame; tell of the frame once it is complete."""
         available = len(self.buffer) - self.offset
         piece = min(available, self._stream_left)
         if piece:
@@ -218,6 +226,7 @@ class Method(Frame):
         self.method = method
 
     def marshal(self) -> bytes:
+        """Return the frame's bytes."""
         return method_frame(self.channel_number, self.method)
 
 
@@ -231,6 +240,7 @@ class Header(Frame):
         self.properties = props
 
     def marshal(self) -> bytes:
+        """Return the frame's bytes."""
         return content_header_frame(self.channel_number, self.body_size,
                                     b''.join(self.properties.encode()))
 
@@ -244,6 +254,7 @@ class Body(Frame):
         self.fragment = fragment
 
     def marshal(self) -> bytes:
+        """Return the frame's bytes."""
         return self._marshal(self.fragment)
 
 
@@ -255,17 +266,18 @@ class Heartbeat(Frame):
         super().__init__(HEARTBEAT, 0)
 
     def marshal(self) -> bytes:
+        """Return the frame's bytes."""
         return HEARTBEAT_FRAME
 
 
 class ProtocolHeader(amqp_object.AMQPObject):
-    """The 8 bytes that open a connection, and that a broker answers with when it speaks another version."""
+    """The 8 bytes that open a connection; a broker that speaks another version answers so."""
     NAME = 'ProtocolHeader'
 
     def __init__(self,
-                 major: Optional[int] = None,
-                 minor: Optional[int] = None,
-                 revision: Optional[int] = None) -> None:
+                 major: int | None = None,
+                 minor: int | None = None,
+                 revision: int | None = None) -> None:
         self.frame_type = -1
         self.major = spec.PROTOCOL_VERSION[0] if major is None else major
         self.minor = spec.PROTOCOL_VERSION[1] if minor is None else minor
@@ -285,11 +297,11 @@ def decode_method(payload: bytes, start: int, end: int) -> amqp_object.Method:
     if end - start < 4:
         raise exceptions.ProtocolViolationError(spec.FRAME_ERROR,
                                                 f'method frame of {end - start} bytes')
-    index = int.from_bytes(payload[start:start + 4], 'big')
+    index, = _INDEX.unpack_from(payload, start)
     method_class = spec.methods.get(index)
     if method_class is None:
-        raise exceptions.ProtocolViolationError(
-            spec.NOT_IMPLEMENTED, f'unknown method {index >> 16}.{index & 0xFFFF}')
+        raise exceptions.ProtocolViolationError(spec.NOT_IMPLEMENTED,
+                                                f'unknown method {index >> 16}.{index & 0xFFFF}')
     try:
         return method_class.from_bytes(payload, start + 4, end)
     except exceptions.ProtocolSyntaxError as error:
@@ -297,32 +309,32 @@ def decode_method(payload: bytes, start: int, end: int) -> amqp_object.Method:
             spec.SYNTAX_ERROR, f'{method_class.NAME} cannot be decoded: {error}') from error
 
 
-AnyFrame = 'Union[Method, Header, Body, Heartbeat, ProtocolHeader]'
+def decode_frame(data_in: bytes, offset: int = 0) -> tuple[int, AnyFrame | None]:
+    """Decode the frame that begins at `offset`.
 
-
-def decode_frame(data_in: bytes, offset: int = 0) -> Tuple[int, Optional[object]]:
-    """Decode the frame that begins at `offset`: (bytes consumed, frame object), or (0, None) while it is incomplete.
+    Returns (bytes consumed, frame object), or (0, None) while it is incomplete.
 
     Raises:
       InvalidFrameError: a type or an end octet that no frame has.
       ProtocolViolationError: a method that does not exist or cannot be decoded.
     """
-    if data_in.startswith(b'AMQP', offset):
-        if len(data_in) - offset < 8:
-            return 0, None
-        return 8, ProtocolHeader(*data_in[offset + 5:offset + 8])
-    reader = FrameReader(lambda channel, size: None, 0xFFFFFFFF)
     if len(data_in) - offset < OVERHEAD:
         return 0, None
-    size = HEAD.unpack_from(data_in, offset)[2]
-    if len(data_in) - offset < size + OVERHEAD and data_in[offset] in _KNOWN_TYPES:
+    if data_in.startswith(b'AMQP', offset):
+        return 8, ProtocolHeader(*data_in[offset + 5:offset + 8])
+    kind, channel, size = HEAD.unpack_from(data_in, offset)
+    if kind not in _OBJECTS:
+        raise exceptions.InvalidFrameError(f'unknown frame type {kind}')
+    end = offset + 7 + size
+    if end >= len(data_in):
         return 0, None
-    reader.feed(data_in[offset:offset + size + OVERHEAD])
-    place = reader.next()
-    if place is None:
-        return 0, None
-    kind, channel, start, end = place
-    return reader.offset, _OBJECTS[kind](channel, reader.buffer, start, end)
+    if data_in[end] != END:
+        raise exceptions.InvalidFrameError(f'frame ends with octet {data_in[end]}, not {END}')
+    return size + OVERHEAD, _OBJECTS[kind](channel, data_in, offset + 7, end)
+
+
+def _method_object(channel: int, payload: bytes, start: int, end: int) -> Method:
+    return Method(channel, decode_method(payload, start, end))
 
 
 def _header_object(channel: int, payload: bytes, start: int, end: int) -> Header:
@@ -333,13 +345,17 @@ def _header_object(channel: int, payload: bytes, start: int, end: int) -> Header
     return Header(channel, size, spec.BasicProperties.from_raw(payload[start + 12:end]))
 
 
-_OBJECTS = {
-    METHOD:
-        lambda channel, payload, start, end: Method(channel, decode_method(payload, start, end)),
-    HEADER:
-        _header_object,
-    BODY:
-        lambda channel, payload, start, end: Body(channel, payload[start:end]),
-    HEARTBEAT:
-        lambda channel, payload, start, end: Heartbeat(),
+def _body_object(channel: int, payload: bytes, start: int, end: int) -> Body:
+    return Body(channel, payload[start:end])
+
+
+def _heartbeat_object(channel: int, payload: bytes, start: int, end: int) -> Heartbeat:
+    return Heartbeat()
+
+
+_OBJECTS: dict[int, Callable[[int, bytes, int, int], AnyFrame]] = {
+    METHOD: _method_object,
+    HEADER: _header_object,
+    BODY: _body_object,
+    HEARTBEAT: _heartbeat_object,
 }

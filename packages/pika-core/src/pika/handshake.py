@@ -1,7 +1,8 @@
 """From the protocol header to Connection.OpenOk.
 
-Rule: each step waits for one method of the broker (clause 2.2.4). What else comes ends the attempt, and until Open is sent
-it ends without another byte: "There is no hand-shaking for errors on connections that are not fully open" (clause 2.2.4).
+Rule: each step waits for one method of the broker (clause 2.2.4). What else comes ends the attempt,
+and until Open is sent it ends without another byte: "There is no hand-shaking for errors on
+connections that are not fully open" (clause 2.2.4).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pika import exceptions, frame, spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ClassVar, Dict, List, Tuple, Type
+    from typing import Any, Callable, ClassVar
 
     from pika import amqp_object
     from pika.parameters import Parameters
@@ -38,21 +39,23 @@ CAPABILITIES = {
 class Handshake:
     """What to answer to the broker until the connection is open.
 
-    parameters: changed in place to what was negotiated. connection: what a heartbeat callable gets as its first argument.
+    parameters: changed in place to what was negotiated. connection: what a heartbeat callable gets
+    as its first argument.
     """
 
     def __init__(self, parameters: Parameters, connection: object) -> None:
         self.awaits = START
-        self.server_properties: Dict[str, Any] = {}  # whatever the broker tells of itself
+        self.server_properties: dict[str, Any] = {}  # whatever the broker tells of itself
         self.heartbeat = 0  # seconds
         self._parameters = parameters
         self._connection = connection
 
-    def on_method(self, method: amqp_object.Method) -> List[amqp_object.Method]:
+    def on_method(self, method: amqp_object.Method) -> list[amqp_object.Method]:
         """Take the broker's method and return the answers to it.
 
         Raises:
-          AMQPConnectionError: the attempt has failed; what credentials or a heartbeat callable raise, as it is.
+          AMQPConnectionError: the attempt has failed; what credentials or a heartbeat callable
+          raise, as it is.
         """
         handler = self._STEPS.get((self.awaits, type(method)))
         if handler is None:
@@ -60,14 +63,14 @@ class Handshake:
                 spec.COMMAND_INVALID, f'{method.NAME} in the handshake, where {self.awaits} is due')
         return handler(self, method)
 
-    def _on_start(self, method: spec.Connection.Start) -> List[amqp_object.Method]:
+    def _on_start(self, method: spec.Connection.Start) -> list[amqp_object.Method]:
         version = (method.version_major, method.version_minor)
         if version != spec.PROTOCOL_VERSION[:2]:
             raise exceptions.IncompatibleProtocolError(
                 f'the broker offers AMQP {version[0]}-{version[1]}, not 0-9-1')
         self.server_properties = method.server_properties
         mechanism, response = self._parameters.credentials.response_for(method)
-        if mechanism is None:
+        if mechanism is None or response is None:
             offered = _text(method.mechanisms)
             raise exceptions.AuthenticationError(
                 f'{self._parameters.credentials.TYPE}, the broker offers {offered}')
@@ -87,23 +90,24 @@ class Handshake:
         self.awaits = TUNE
         return [start_ok]
 
-    def _on_secure(self, method: spec.Connection.Secure) -> List[amqp_object.Method]:
+    def _on_secure(self, method: spec.Connection.Secure) -> list[amqp_object.Method]:
         credentials = self._parameters.credentials
         answer = getattr(credentials, 'secure', None)
         if answer is None:
             raise exceptions.AuthenticationError(
-                f'{credentials.TYPE}, the broker asks a question that these credentials have no answer for')
+                f'{credentials.TYPE}, the broker asks what these credentials cannot answer')
         return [spec.Connection.SecureOk(answer(method.challenge))]
 
-    def _on_tune(self, method: spec.Connection.Tune) -> List[amqp_object.Method]:
+    def _on_tune(self, method: spec.Connection.Tune) -> list[amqp_object.Method]:
         parameters = self._parameters
         parameters.credentials.erase_credentials()
         if 0 < method.frame_max < spec.FRAME_MIN_SIZE:
             raise exceptions.ProtocolViolationError(
                 spec.SYNTAX_ERROR,
-                f'the broker wants frames of {method.frame_max} bytes, the least is {spec.FRAME_MIN_SIZE}')
+                f'frame_max {method.frame_max} of the broker is under {spec.FRAME_MIN_SIZE}')
         # 0 is no limit, and may be echoed only to a server that said so (rule 3); ours never is 0.
-        parameters.channel_max = min(method.channel_max or parameters.channel_max, parameters.channel_max)
+        parameters.channel_max = min(method.channel_max or parameters.channel_max,
+                                     parameters.channel_max)
         parameters.frame_max = min(method.frame_max or parameters.frame_max, parameters.frame_max)
         self.heartbeat = self._choose_heartbeat(method.heartbeat)
         parameters.heartbeat = self.heartbeat
@@ -113,24 +117,25 @@ class Handshake:
             spec.Connection.Open(parameters.virtual_host)
         ]
 
-    def _on_open_ok(self, method: spec.Connection.OpenOk) -> List[amqp_object.Method]:
+    def _on_open_ok(self, method: spec.Connection.OpenOk) -> list[amqp_object.Method]:
         self.awaits = DONE
         return []
 
     def _choose_heartbeat(self, offered: int) -> int:
-        """The client's own value wins, even above the broker's, as in pika 1.x (rule 4); None takes the broker's."""
+        """The client's value wins, even above the broker's, as in pika 1.x; None: the broker's."""
         wanted = self._parameters.heartbeat
         if callable(wanted):
             wanted = wanted(self._connection, offered)
         if wanted is None:
             return offered
         if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 <= wanted <= 65535:
-            raise exceptions.ParameterValueError('heartbeat', wanted, 'an int from 0 to 65535 seconds')
+            raise exceptions.ParameterValueError('heartbeat', wanted,
+                                                 'an int from 0 to 65535 seconds')
         return wanted
 
-    def _client_properties(self) -> Dict[str, Any]:  # a table holds whatever can be sent
+    def _client_properties(self) -> dict[str, Any]:  # a table holds whatever can be sent
         from pika import __version__  # the package imports this module
-        properties: Dict[str, Any] = {
+        properties: dict[str, Any] = {
             'product': 'Pika Python Client Library',
             'platform': 'Python ' + '.'.join(map(str, sys.version_info[:3])),
             'version': __version__,
@@ -140,8 +145,8 @@ class Handshake:
         properties.update(self._parameters.client_properties or {})
         return properties
 
-    _STEPS: ClassVar[Dict[Tuple[str, Type[amqp_object.Method]],
-                          Callable[..., List[amqp_object.Method]]]] = {
+    _STEPS: ClassVar[dict[tuple[str, type[amqp_object.Method]],
+                          Callable[..., list[amqp_object.Method]]]] = {
                               (START, spec.Connection.Start): _on_start,
                               (TUNE, spec.Connection.Secure): _on_secure,
                               (TUNE, spec.Connection.Tune): _on_tune,
@@ -154,8 +159,8 @@ def refusal(awaits: str, method: spec.Connection.Close) -> exceptions.AMQPConnec
     said = f'({method.reply_code}) {method.reply_text!r}'
     if awaits == TUNE and method.reply_code == spec.ACCESS_REFUSED:
         return exceptions.ProbableAuthenticationError(f'the broker refused the credentials: {said}')
-    if awaits == OPEN_OK and method.reply_code in (spec.ACCESS_REFUSED, spec.NOT_ALLOWED, spec.NOT_FOUND,
-                                                   spec.INVALID_PATH):
+    if awaits == OPEN_OK and method.reply_code in (spec.ACCESS_REFUSED, spec.NOT_ALLOWED,
+                                                   spec.NOT_FOUND, spec.INVALID_PATH):
         return exceptions.ProbableAccessDeniedError(f'the broker refused the virtual host: {said}')
     return exceptions.ConnectionClosedByBroker(method.reply_code,
                                                method.reply_text,
@@ -166,11 +171,14 @@ def refusal(awaits: str, method: spec.Connection.Close) -> exceptions.AMQPConnec
 def hung_up(awaits: str) -> exceptions.AMQPConnectionError:
     """What a stream that ends amid the handshake probably means."""
     if awaits == START:
-        return exceptions.StreamLostError('the peer hung up before it said anything: it may not be ready, its port may '
-                                          'be for TLS (or not), or it is no AMQP broker')  # not "incompatible" (rule 1)
+        return exceptions.StreamLostError(
+            'the peer hung up before it said anything: it may not be ready, its port may '
+            'be for TLS (or not), or it is no AMQP broker')  # not "incompatible" (rule 1)
     if awaits == TUNE:
-        return exceptions.ProbableAuthenticationError('the broker hung up when it had the credentials')
-    return exceptions.ProbableAccessDeniedError('the broker hung up when it was asked for the virtual host')
+        return exceptions.ProbableAuthenticationError(
+            'the broker hung up when it had the credentials')
+    return exceptions.ProbableAccessDeniedError(
+        'the broker hung up when it was asked for the virtual host')
 
 
 def not_amqp(beginning: bytes) -> exceptions.AMQPConnectionError:

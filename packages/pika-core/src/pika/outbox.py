@@ -7,7 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Union
+    pass
 
 
 class Outbox:
@@ -15,20 +15,20 @@ class Outbox:
     __slots__ = ('chunks', 'pending')
 
     def __init__(self) -> None:
-        self.chunks: List[Union[bytes, memoryview]] = []
+        self.chunks: list[bytes | memoryview] = []
         self.pending = 0
 
-    def write(self, chunk: Union[bytes, memoryview]) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         """Append one chunk."""
         self.chunks.append(chunk)
         self.pending += len(chunk)
 
-    def write_all(self, chunks: List[Union[bytes, memoryview]]) -> None:
+    def write_all(self, chunks: list[bytes | memoryview]) -> None:
         """Append several chunks that belong together."""
         for chunk in chunks:
             self.write(chunk)
 
-    def take(self) -> List[Union[bytes, memoryview]]:
+    def take(self) -> list[bytes | memoryview]:
         """Hand over all chunks."""
         chunks = self.chunks
         self.chunks = []

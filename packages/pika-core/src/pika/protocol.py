@@ -2,13 +2,18 @@
 
 Rules, which all that is built on this file counts on:
 
-1. No callback of the user runs in here. Credentials and a heartbeat callable are asked once, in the handshake.
-2. A context comes back exactly once: in the `Reply`, the `Confirmed`, or the one close event that makes an answer impossible.
-3. The same bytes, in any chunking and through either door, give the same events and the same answers.
+1. No callback of the user runs in here. Credentials and a heartbeat callable are asked once, in the
+handshake.
+2. A context comes back exactly once: in the `Reply`, the `Confirmed`, or the one close event that
+makes an answer impossible.
+3. The same bytes, in any chunking and through either door, give the same events and the same
+answers.
 4. The clock is the owner's: `now` is monotonic seconds.
-5. After `receive_*`, `connection_lost` and `handle_timeout` the owner pulls events until None, writes `data_to_send()` and arms
+5. After `receive_*`, `connection_lost` and `handle_timeout` the owner pulls events until None,
+writes `data_to_send()` and arms
    one timer for `next_timeout()`. After a command it only writes and arms the timer.
-6. Any bytes give events, the last one perhaps a `Closed`; never an exception, and no more memory than was negotiated
+6. Any bytes give events, the last one perhaps a `Closed`; never an exception, and no more memory
+than was negotiated
    and what really arrived.
 """
 
@@ -24,7 +29,7 @@ from pika.outbox import Outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, ClassVar, Dict, List, Optional, Type, Union
+    from typing import Any, Callable, ClassVar
 
     from pika import amqp_object
     from pika.parameters import Parameters
@@ -35,17 +40,20 @@ OPENED = 'open'
 CLOSING_CONNECTION = 'closing'
 ENDED = 'closed'
 
-CLOSE_TIMEOUT = 10.0  # seconds to wait for the broker's Close-Ok: a blocked broker reads nothing (rule 18)
-HEARTBEAT_GRACE = 5.0  # seconds beyond the heartbeat timeout before silence is taken for death
-PUBLISH_FRAMES_KEPT = 256  # encoded Basic.Publish per channel: most programs publish to few routes
-
+# Seconds to wait for the broker's Close-Ok: a blocked broker reads nothing (rule 18).
+CLOSE_TIMEOUT = 10.0
+# Seconds beyond the heartbeat timeout before silence is taken for death.
+HEARTBEAT_GRACE = 5.0
+# Encoded Basic.Publish per channel: most programs publish to few routes.
+PUBLISH_FRAMES_KEPT = 256
 
 
 class Protocol:
     """One connection to a broker, without I/O.
 
     Args:
-      parameters: what to ask for; the copy in `self.parameters` holds what was negotiated once `Opened` has come.
+      parameters: what to ask for; the copy in `self.parameters` holds what was negotiated once
+      `Opened` has come.
       connection: what a heartbeat callable gets as its first argument; this object unless given.
 
     Attributes:
@@ -57,16 +65,17 @@ class Protocol:
         self.parameters = copy.deepcopy(parameters)
         self.state = IDLE
         self._outbox = Outbox()
-        self._frames = frame.FrameReader(self._find_sink, self.parameters.frame_max - frame.OVERHEAD)
+        self._frames = frame.FrameReader(self._find_sink,
+                                         self.parameters.frame_max - frame.OVERHEAD)
         self._max_payload = self.parameters.frame_max - frame.OVERHEAD
         self._handshake = handshake.Handshake(self.parameters, connection or self)
-        self._channels: Dict[int, ChannelState] = {}
+        self._channels: dict[int, ChannelState] = {}
         self._calls = CallQueue()  # of channel 0
         self._deadlines = Deadlines()
         self._now = 0.0
-        self._ending: Optional[BaseException] = None  # the stream is over; what has arrived comes first
-        self._close: Optional[Call] = None
-        self._reason: Optional[BaseException] = None  # the broker's, when its Close crossed ours
+        self._ending: BaseException | None = None  # why the stream is over, once it is
+        self._close: Call | None = None
+        self._reason: BaseException | None = None  # the broker's, when its Close crossed ours
         self._next_number = 1
 
     # What the owner may ask.
@@ -77,12 +86,12 @@ class Protocol:
         return self.state == OPENED
 
     @property
-    def server_properties(self) -> Dict[str, Any]:
+    def server_properties(self) -> dict[str, Any]:
         """What the broker tells of itself; empty before Connection.Start."""
         return self._handshake.server_properties
 
     @property
-    def server_capabilities(self) -> Dict[str, bool]:
+    def server_capabilities(self) -> dict[str, bool]:
         """The broker's extensions by name, such as 'publisher_confirms'."""
         capabilities = self.server_properties.get('capabilities')
         return capabilities if isinstance(capabilities, dict) else {}
@@ -95,16 +104,20 @@ class Protocol:
     # What the stream brings.
 
     def connect(self, now: float) -> None:
-        """The stream is there: queue the protocol header; the broker has `stack_timeout` seconds to finish the handshake."""
+        """The stream is there: queue the protocol header.
+
+        The broker has `stack_timeout` seconds to finish the handshake.
+        """
         if self.state != IDLE:
-            raise exceptions.ConnectionWrongStateError(f'connect() on a connection that is {self.state}')
+            raise exceptions.ConnectionWrongStateError(
+                f'connect() on a connection that is {self.state}')
         self.state = HANDSHAKE
         self._now = now
         self._outbox.write(frame.PROTOCOL_HEADER)
         if self.parameters.stack_timeout is not None:
             self._deadlines.set('handshake', now + self.parameters.stack_timeout)
 
-    def receive_data(self, data: Union[bytes, bytearray, memoryview], now: float) -> None:
+    def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
         """Take bytes from the stream."""
         if self.state == ENDED:
             return
@@ -112,10 +125,10 @@ class Protocol:
         self._frames.feed(data if type(data) is bytes else bytes(data))
 
     def get_buffer(self, hint: int = -1) -> memoryview:
-        """Room for the next bytes of the stream, for `recv_into`; mid-body it is the body's own memory.
+        """Room for the next bytes of the stream; mid-body it is the body's own memory.
 
-        Valid until `buffer_updated`, which must follow before any other method of this object. `hint` is not used: the
-        room never exceeds the rest of a frame or 64 KiB.
+        Valid until `buffer_updated`, which must follow before any other method of this object.
+        `hint` is not used: the room never exceeds the rest of a frame or 64 KiB.
         """
         return self._frames.get_buffer()
 
@@ -127,25 +140,28 @@ class Protocol:
         self._frames.buffer_updated(size)
 
     def receive_eof(self, now: float) -> None:
-        """The peer will send no more. What it sent before is still parsed first: often it is the reason (rule 19)."""
+        """The peer will send no more; what it sent before comes first, often the reason (19)."""
         self._end(None, now)
 
-    def connection_lost(self, error: Optional[BaseException], now: float) -> None:
+    def connection_lost(self, error: BaseException | None, now: float) -> None:
         """The stream broke with this error. What came before is still parsed first."""
         self._end(error, now)
 
-    def data_to_send(self) -> List[Union[bytes, memoryview]]:
+    def data_to_send(self) -> list[bytes | memoryview]:
         """Hand over the chunks to write, in order; each is handed over once."""
         return self._outbox.take()
 
     # Time.
 
-    def next_timeout(self) -> Optional[float]:
+    def next_timeout(self) -> float | None:
         """When `handle_timeout` is due, on the clock of `now`; None for never."""
         return self._deadlines.next()
 
     def handle_timeout(self, now: float) -> None:
-        """The moment has come. Drain the stream before: heartbeats may wait there while the program was busy."""
+        """The moment has come.
+
+        Drain the stream before: the broker's heartbeats wait there while a program is busy.
+        """
         self._now = now
         for name in self._deadlines.take_due(now):
             self._TIMEOUTS[name](self, now)
@@ -153,7 +169,8 @@ class Protocol:
     def _on_handshake_timeout(self, now: float) -> None:
         self._end(
             exceptions.AMQPConnectionError(
-                f'timeout: the peer sent no {self._handshake.awaits} within {self.parameters.stack_timeout} s'), now)
+                f'timeout: the peer sent no {self._handshake.awaits} within '
+                f'{self.parameters.stack_timeout} s'), now)
 
     def _on_heartbeat_due(self, now: float) -> None:
         self._outbox.write(frame.HEARTBEAT_FRAME)
@@ -161,18 +178,21 @@ class Protocol:
 
     def _on_silence(self, now: float) -> None:
         timeout = self._handshake.heartbeat
-        self._end(exceptions.AMQPHeartbeatTimeout(f'nothing heard of the broker for {timeout + HEARTBEAT_GRACE} s, '
-                                                  f'the heartbeat timeout is {timeout} s'), now)
+        self._end(
+            exceptions.AMQPHeartbeatTimeout(
+                f'nothing heard of the broker for {timeout + HEARTBEAT_GRACE} s, '
+                f'the heartbeat timeout is {timeout} s'), now)
 
     def _on_blocked_timeout(self, now: float) -> None:
         self._end(
-            exceptions.ConnectionBlockedTimeout(
-                f'the broker has blocked the connection for {self.parameters.blocked_connection_timeout} s'), now)
+            exceptions.ConnectionBlockedTimeout('the broker has blocked the connection for '
+                                                f'{self.parameters.blocked_connection_timeout} s'),
+            now)
 
     def _on_close_timeout(self, now: float) -> None:
         self._end(None, now)
 
-    _TIMEOUTS: ClassVar[Dict[str, Callable[..., None]]] = {
+    _TIMEOUTS: ClassVar[dict[str, Callable[..., None]]] = {
         'handshake': _on_handshake_timeout,
         'heartbeat': _on_heartbeat_due,
         'silence': _on_silence,
@@ -188,7 +208,7 @@ class Protocol:
 
     # Commands.
 
-    def open_channel(self, context: Any, number: Optional[int] = None) -> int:
+    def open_channel(self, context: Any, number: int | None = None) -> int:
         """Open a channel and return its number; `Reply` with `Channel.OpenOk` brings `context`.
 
         number: 1 to the negotiated channel_max; the lowest free one unless given.
@@ -206,14 +226,16 @@ class Protocol:
         return number
 
     def call(self, channel: int, method: amqp_object.Method, context: Any = None) -> None:
-        """Send a synchronous method when its turn comes; `Reply` brings `context`, a nowait method takes none.
+        """Send a synchronous method when its turn comes; `Reply` brings `context`.
 
-        `spec.Channel.Close` overtakes those that wait; `ChannelClosed` brings its context. On channel 0 the only method
-        is `spec.Connection.UpdateSecret`. Basic.Consume goes through `consume`, Channel.Open through `open_channel`.
+        A nowait method takes no context. `spec.Channel.Close` overtakes those that wait; `ChannelClosed` brings its context. On
+        channel 0 the only method is `spec.Connection.UpdateSecret`. Basic.Consume goes through
+        `consume`, Channel.Open through `open_channel`.
 
         Raises:
           ChannelWrongStateError, ConnectionWrongStateError: not open.
-          ParameterTypeError, ParameterValueError, ShortStringTooLong: a value cannot be sent; nothing was.
+          ParameterTypeError, ParameterValueError, ShortStringTooLong: a value cannot be sent;
+          nothing was.
         """
         if channel == 0 and isinstance(method, spec.Connection.UpdateSecret):
             self._require_open()
@@ -222,14 +244,16 @@ class Protocol:
             return
         state = self._open_channel(channel)
         if not method.synchronous or method.sender == 'server' or type(method) in _NOT_CALLED:
-            raise exceptions.ParameterValueError('method', method.NAME,
-                                                 'a synchronous method of a client that has no way of its own')
+            raise exceptions.ParameterValueError(
+                'method', method.NAME,
+                'a synchronous method of a client that has no way of its own')
         state.call(method, context)
 
     def consume(self, channel: int, method: spec.Basic.Consume, context: Any, consumer: Any) -> str:
-        """Start a consumer; `Reply` with `Basic.ConsumeOk` brings `context`, each `Delivery` shows `consumer`.
+        """Start a consumer; `Reply` brings `context`, each `Delivery` shows `consumer`.
 
-        Returns the consumer tag, which is made here if `method` has none. Raises as `call` does, and:
+        Returns the consumer tag, which is made here if `method` has none. Raises as `call` does,
+        and:
 
         Raises:
           DuplicateConsumerTag: the channel has a consumer with that tag.
@@ -240,14 +264,16 @@ class Protocol:
                 channel: int,
                 exchange: str,
                 routing_key: str,
-                body: Union[bytes, bytearray, memoryview, str] = b'',
-                properties: Optional[spec.BasicProperties] = None,
+                body: bytes | bytearray | memoryview | str = b'',
+                properties: spec.BasicProperties | None = None,
                 mandatory: bool = False,
                 context: Any = None) -> int:
         """Publish a message; return its delivery tag, 0 without publisher confirms.
 
-        body: a str is sent as UTF-8; bytes are referred to, other buffers copied, since their owner may change them.
-        context: comes back in `Confirmed`; not allowed without publisher confirms. Raises as `call` does.
+        body: a str is sent as UTF-8; bytes are referred to, other buffers copied, since their owner
+        may change them.
+        context: comes back in `Confirmed`; not allowed without publisher confirms. Raises as `call`
+        does.
         """
         state = self._channels.get(channel)
         if state is None or state.phase != OPEN:
@@ -276,19 +302,22 @@ class Protocol:
         return tag
 
     def ack(self, channel: int, delivery_tag: int, multiple: bool = False) -> None:
-        """Acknowledge one delivery, or with `multiple` all up to it (0: all). Raises as `call` does.
+        """Acknowledge one delivery, or with `multiple` all up to it (0: all).
 
+        Raises as `call` does.
         A tag that is not outstanding makes the broker close the channel with 406 (rule 27).
         """
         self.send(channel, spec.Basic.Ack(delivery_tag, multiple))
 
-    def send(self, channel: int, method: Union[spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Reject]) -> None:
+    def send(self, channel: int,
+             method: spec.Basic.Ack | spec.Basic.Nack | spec.Basic.Reject) -> None:
         """Send an ack, nack or reject. Raises as `call` does."""
         state = self._channels.get(channel)
         if state is None or state.phase != OPEN:
             state = self._open_channel(channel)
         if type(method) not in _SENT:
-            raise exceptions.ParameterTypeError('method', method, 'Basic.Ack, Basic.Nack or Basic.Reject')
+            raise exceptions.ParameterTypeError('method', method,
+                                                'Basic.Ack, Basic.Nack or Basic.Reject')
         if not method.delivery_tag and not getattr(method, 'multiple', False):
             raise exceptions.ParameterValueError('delivery_tag', method.delivery_tag,
                                                  'the tag of a delivery; 0 only with multiple')
@@ -297,8 +326,8 @@ class Protocol:
     def abandon(self, context: Any) -> None:
         """The caller no longer waits for `context`: it will not come back.
 
-        An unsent call is taken back; the late answer of a sent one is swallowed: a late message of Basic.Get is requeued,
-        a late consumer cancelled, a late channel closed.
+        An unsent call is taken back; the late answer of a sent one is swallowed: a late message of
+        Basic.Get is requeued, a late consumer cancelled, a late channel closed.
         """
         if self._close is not None and self._close.context is context:
             self._close.wanted = False
@@ -314,7 +343,7 @@ class Protocol:
               code: int = spec.REPLY_SUCCESS,
               text: str = 'Normal shutdown',
               context: Any = None) -> None:
-        """Close the connection, at the latest `CLOSE_TIMEOUT` seconds from now; `Closed` brings `context`.
+        """Close the connection; `Closed` brings `context`, after `CLOSE_TIMEOUT` at the latest.
 
         Before it is open, closing means giving up: `Closed` comes with `ConnectionOpenAborted`.
 
@@ -322,13 +351,16 @@ class Protocol:
           ConnectionWrongStateError: it is closing or closed already.
         """
         if self.state in (CLOSING_CONNECTION, ENDED):
-            raise exceptions.ConnectionWrongStateError(f'close() on a connection that is {self.state}')
+            raise exceptions.ConnectionWrongStateError(
+                f'close() on a connection that is {self.state}')
         method = spec.Connection.Close(code, text, 0, 0)
         encoded = frame.method_frame(0, method)
         self._close = Call(method, encoded, context)
         self._now = now
         if self.state != OPENED:
-            self._end(exceptions.ConnectionOpenAborted(f'closed by the client before it was open: ({code}) {text!r}'), now)
+            self._end(
+                exceptions.ConnectionOpenAborted(
+                    f'closed by the client before it was open: ({code}) {text!r}'), now)
             return
         self.state = CLOSING_CONNECTION
         self._outbox.write(encoded)
@@ -337,7 +369,8 @@ class Protocol:
 
     def _require_open(self) -> None:
         if self.state != OPENED:
-            raise exceptions.ConnectionWrongStateError(f'the connection is not open, it is {self.state}')
+            raise exceptions.ConnectionWrongStateError(
+                f'the connection is not open, it is {self.state}')
 
     def _open_channel(self, channel: int) -> ChannelState:
         self._require_open()
@@ -352,14 +385,14 @@ class Protocol:
         if isinstance(number, bool) or not isinstance(number, int):
             raise exceptions.ParameterTypeError('channel_number', number, 'an int')
         if not 1 <= number <= self.parameters.channel_max:
-            raise exceptions.ParameterValueError('channel_number', number,
-                                                 f'1 to {self.parameters.channel_max} (channel_max)')
+            raise exceptions.ParameterValueError(
+                'channel_number', number, f'1 to {self.parameters.channel_max} (channel_max)')
         if number in self._channels:
             raise exceptions.ParameterValueError('channel_number', number, 'one that is not in use')
         return number
 
     def _free_number(self) -> int:
-        """The lowest free number. All below `_next_number` are in use, so that many channels take no quadratic time."""
+        """The lowest free number; all below `_next_number` are in use."""
         number = self._next_number
         while number in self._channels:
             number += 1
@@ -368,8 +401,10 @@ class Protocol:
         self._next_number = number
         return number
 
-    def _publish_frame(self, state: ChannelState, exchange: str, routing_key: str, mandatory: bool) -> bytes:
-        method_frame = frame.method_frame(state.number, spec.Basic.Publish(0, exchange, routing_key, mandatory))
+    def _publish_frame(self, state: ChannelState, exchange: str, routing_key: str,
+                       mandatory: bool) -> bytes:
+        method_frame = frame.method_frame(state.number,
+                                          spec.Basic.Publish(0, exchange, routing_key, mandatory))
         if len(state.publish_frames) >= PUBLISH_FRAMES_KEPT:
             state.publish_frames.clear()
         state.publish_frames[exchange, routing_key, mandatory] = method_frame
@@ -377,8 +412,8 @@ class Protocol:
 
     # Events.
 
-    def next_event(self) -> Optional[events.Event]:
-        """Parse at most one event's worth of what has arrived; None when more bytes are needed. Never raises."""
+    def next_event(self) -> events.Event | None:
+        """Parse at most one event's worth; None when more bytes are needed. Never raises."""
         if self.state == ENDED:
             return None
         try:
@@ -406,15 +441,15 @@ class Protocol:
             return self._closed(self._ending_reason(self._ending))
         return None
 
-    def _find_sink(self, channel: int, size: int) -> Optional[content.IncomingContent]:
-        """Where a body frame that is still arriving goes to; nowhere, if it will turn out to be wrong or unwanted."""
+    def _find_sink(self, channel: int, size: int) -> content.IncomingContent | None:
+        """Where a body frame goes that is still arriving; nowhere if it is wrong or unwanted."""
         state = self._channels.get(channel)
         if self.state != OPENED or state is None or state.phase == CLOSING:
             return None
         incoming = state.incoming
         return incoming if incoming is not None and incoming.expects(size) else None
 
-    def _on_method(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+    def _on_method(self, channel: int, start: int, end: int) -> events.Event | None:
         buffer = self._frames.buffer
         if channel == 0:
             return self._on_connection_method(frame.decode_method(buffer, start, end))
@@ -433,15 +468,15 @@ class Protocol:
             self._next_number = min(self._next_number, channel)
         return event
 
-    def _on_header(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+    def _on_header(self, channel: int, start: int, end: int) -> events.Event | None:
         state = self._receiving_channel(channel)
         return None if state is None else state.on_header(self._frames.buffer, start, end)
 
-    def _on_body(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+    def _on_body(self, channel: int, start: int, end: int) -> events.Event | None:
         state = self._receiving_channel(channel)
         return None if state is None else state.on_body(self._frames.buffer, start, end)
 
-    def _on_streamed_body(self, channel: int, start: int, end: int) -> Optional[events.Event]:
+    def _on_streamed_body(self, channel: int, start: int, end: int) -> events.Event | None:
         state = self._receiving_channel(channel)
         return None if state is None else state.on_streamed_body()
 
@@ -450,7 +485,7 @@ class Protocol:
             raise exceptions.ProtocolViolationError(
                 spec.FRAME_ERROR, f'heartbeat of {end - start} bytes on channel {channel}')
 
-    _FRAMES: ClassVar[Dict[int, Callable[..., Optional[events.Event]]]] = {
+    _FRAMES: ClassVar[dict[int, Callable[..., events.Event | None]]] = {
         frame.METHOD: _on_method,
         frame.HEADER: _on_header,
         frame.BODY: _on_body,
@@ -458,8 +493,8 @@ class Protocol:
         frame.HEARTBEAT: _on_heartbeat,
     }
 
-    def _receiving_channel(self, channel: int) -> Optional[ChannelState]:
-        """The channel of a frame; None while the connection closes, when all such frames are thrown away (rule 15)."""
+    def _receiving_channel(self, channel: int) -> ChannelState | None:
+        """The channel of a frame; None while closing, when the frame is dropped (rule 15)."""
         state = self._channels.get(channel)
         if self.state == OPENED and state is not None:
             return state
@@ -470,10 +505,12 @@ class Protocol:
                 spec.COMMAND_INVALID, f'frame on channel {channel} in the handshake, where '
                 f'{self._handshake.awaits} is due')
         if channel == 0:
-            raise exceptions.ProtocolViolationError(spec.UNEXPECTED_FRAME, 'content frame on channel 0')
-        raise exceptions.ProtocolViolationError(spec.CHANNEL_ERROR, f'frame on channel {channel}, which is not open')
+            raise exceptions.ProtocolViolationError(spec.UNEXPECTED_FRAME,
+                                                    'content frame on channel 0')
+        raise exceptions.ProtocolViolationError(spec.CHANNEL_ERROR,
+                                                f'frame on channel {channel}, which is not open')
 
-    def _on_connection_method(self, method: amqp_object.Method) -> Optional[events.Event]:
+    def _on_connection_method(self, method: amqp_object.Method) -> events.Event | None:
         if type(method) is spec.Connection.Close:
             return self._on_close(method)
         if self.state == HANDSHAKE:
@@ -492,13 +529,13 @@ class Protocol:
                                                     f'unexpected {method.NAME} on channel 0')
         return handler(self, method)
 
-    def _on_handshake_method(self, method: amqp_object.Method) -> Optional[events.Event]:
+    def _on_handshake_method(self, method: amqp_object.Method) -> events.Event | None:
         try:
             answers = self._handshake.on_method(method)
             frames = [frame.method_frame(0, answer) for answer in answers]
         except exceptions.ProtocolViolationError:
             raise
-        except Exception as error:  # of the user's credentials or heartbeat callable: it fails the connection as itself
+        except Exception as error:  # what the user's code raises fails the connection as itself
             return self._closed(error)
         for encoded in frames:
             self._outbox.write(encoded)
@@ -514,7 +551,7 @@ class Protocol:
             self._heard(self._now)
         return events.Opened()
 
-    def _on_close(self, method: spec.Connection.Close) -> Optional[events.Event]:
+    def _on_close(self, method: spec.Connection.Close) -> events.Event | None:
         self._outbox.write(frame.method_frame(0, spec.Connection.CloseOk()))
         reason = handshake.refusal(self._handshake.awaits, method)
         if self.state == CLOSING_CONNECTION:  # crossing: answer, and keep waiting (rule 15)
@@ -532,20 +569,20 @@ class Protocol:
         self._deadlines.clear('blocked')
         return events.Unblocked(method)
 
-    _METHODS: ClassVar[Dict[type, Callable[..., events.Event]]] = {
+    _METHODS: ClassVar[dict[type, Callable[..., events.Event]]] = {
         spec.Connection.Blocked: _on_blocked,
         spec.Connection.Unblocked: _on_unblocked,
     }
 
     # The end.
 
-    def _end(self, ending: Optional[BaseException], now: float) -> None:
-        """The stream is over, for this reason or by the peer's own doing; the first reason stays."""
+    def _end(self, ending: BaseException | None, now: float) -> None:
+        """The stream is over, by the peer's doing unless a reason is given; the first stays."""
         self._now = now
         if self._ending is None:
             self._ending = ending or EOFError('the peer closed the stream')
 
-    def _ending_reason(self, ending: Optional[BaseException]) -> BaseException:
+    def _ending_reason(self, ending: BaseException | None) -> BaseException:
         if isinstance(ending, exceptions.AMQPError):
             return ending
         reason: exceptions.AMQPConnectionError
@@ -583,11 +620,11 @@ class Protocol:
 
 _DELIVER = spec.Basic.Deliver
 _SENT = frozenset((spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Reject))
-_NOT_CALLED = frozenset((spec.Channel.Open, spec.Basic.Consume, spec.Connection.Close, spec.Connection.Open,
-                         spec.Connection.UpdateSecret, spec.Access.Request))
+_NOT_CALLED = frozenset((spec.Channel.Open, spec.Basic.Consume, spec.Connection.Close,
+                         spec.Connection.Open, spec.Connection.UpdateSecret, spec.Access.Request))
 
 
-def _body_bytes(body: Union[bytes, bytearray, memoryview, str]) -> bytes:
+def _body_bytes(body: bytes | bytearray | memoryview | str) -> bytes:
     """A body as it can be referred to for as long as it takes to send it."""
     if isinstance(body, str):
         return body.encode('utf-8')
