@@ -6,13 +6,14 @@ which says what the package is called, needs, tests with (dependency group ``tes
 
     nox                          everything that must pass
     nox -s tests                 unit tests, every package on every Python that is here
-    nox -s "tests-3.9(pika-core)"
+    nox -s "tests(pika-core-3.9)"
     nox -s integration           against RabbitMQ
     nox -s tests -- -k confirms  what follows -- goes to pytest
 """
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import pathlib
 import shutil
@@ -30,9 +31,12 @@ TOP = pathlib.Path(__file__).parent
 DIST = TOP / 'build' / 'dist'
 CONSTRAINTS = DIST / 'constraints.txt'
 SOURCES = ('noxfile.py', 'bench', 'packages', 'tools')
+# What the generator of pika/spec.py needs too. Another version may format otherwise.
+FORMATTERS = ('yapf ==0.43.*', 'tomli; python_version < "3.11"')
+# Seconds that one test may take.
+TIMEOUT = 120
 # Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
 PATIENCE = 10
-MUTATED = ('frame', 'data', 'content', 'confirms', 'protocol')
 
 PACKAGES = {
     project['project']['name']: project
@@ -108,7 +112,9 @@ def install_test_requirements(session: nox.Session, *names: str) -> None:
 
 def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
     """Run pytest; that a filter given after -- selects nothing here is no failure."""
+    session.install('pytest-timeout')
     session.run('pytest',
+                f'--timeout={TIMEOUT}',
                 *arguments,
                 *session.posargs,
                 env=environment,
@@ -171,7 +177,7 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Format (yapf, google style), ruff, equal copies of LICENSE, current generated files."""
-    session.install('yapf', 'ruff')
+    session.install(*FORMATTERS, 'ruff >=0.17,<0.18')
     session.run('yapf', '--diff', '--recursive', '--parallel', *SOURCES)
     session.run('ruff', 'check', *SOURCES)
     session.run('python', 'tools/spec/generate.py', '--check')
@@ -200,8 +206,35 @@ def typecheck(session: nox.Session) -> None:
 @nox.session
 def spec(session: nox.Session) -> None:
     """Generate pika/spec.py; ``-- --check`` only proves that it is current."""
-    session.install('yapf')
+    session.install(*FORMATTERS)
     session.run('python', 'tools/spec/generate.py', *session.posargs)
+
+
+@nox.session(python=ENDS[-1:], requires=['build'])
+def mutants(session: nox.Session) -> None:
+    """Change the code of packages that have settings for mutmut: which changes go unnoticed."""
+    session.install('mutmut')
+    for name, project in PACKAGES.items():
+        if 'mutmut' not in project['tool']:
+            continue
+        install_test_requirements(session, name)
+        # A copy, since mutmut leaves its work beside the sources.
+        copy = TOP / 'build' / 'mutants' / name
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(project['path'], copy)
+        with session.chdir(copy):
+            session.run('mutmut', 'run')
+            session.run('mutmut', 'results')
+            session.run('mutmut', 'export-cicd-stats', silent=True)
+            counts = json.loads((copy / 'mutants' / 'mutmut-cicd-stats.json').read_text())
+        session.log(f'{name}: {counts}')
+
+
+@nox.session(requires=['build'])
+def bench(session: nox.Session) -> None:
+    """What a message costs, without a broker; options of bench/core.py follow --."""
+    install(session, *PACKAGES)
+    session.run('python', 'bench/core.py', *session.posargs)
 
 
 @nox.session(requires=['build'])
