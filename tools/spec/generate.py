@@ -28,11 +28,9 @@ else:
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parents[1] / 'packages/pika-core/src/pika/spec.py'
-STYLE = '{based_on_style: google, column_limit: 100}'
 UTF8 = "'utf-8', 'surrogateescape'"
 
 Field = dict[str, Any]
-
 # type: (what a program receives, what a constructor takes, letter of struct or of the length)
 TYPES = {
     'bit': ('bool', 'bool', ''),
@@ -53,19 +51,16 @@ WRITE = {
     'octet': 'pieces.append(_B.pack(self.{0}))',
     'longlong': 'pieces.append(_Q.pack(self.{0}))',
 }
-READ = {
-    'shortstr':
-        f"""start = offset + 1
+READ_SHORTSTR = f"""start = offset + 1
 offset = start + encoded[offset]
 if offset > end:
     raise IndexError
-properties['{{0}}'] = encoded[start:offset].decode({UTF8})""",
-    'table':
-        "properties['{0}'], offset = data.decode_headers(encoded, offset)",
-    'octet':
-        "properties['{0}'] = encoded[offset]\noffset += 1",
-    'longlong':
-        "(properties['{0}'],) = _Q.unpack_from(encoded, offset)\noffset += 8",
+properties['{{0}}'] = encoded[start:offset].decode({UTF8})"""
+READ = {
+    'shortstr': READ_SHORTSTR,
+    'table': "properties['{0}'], offset = data.decode_headers(encoded, offset)",
+    'octet': "properties['{0}'] = encoded[offset]\noffset += 1",
+    'longlong': "(properties['{0}'],) = _Q.unpack_from(encoded, offset)\noffset += 8",
 }
 
 
@@ -79,13 +74,9 @@ class _Run(NamedTuple):
     def letters(self) -> str:
         return ''.join(letter for letter, *_ in self.fixed)
 
-    @property
-    def size(self) -> int:
-        return calcsize('>' + self.letters)
-
 
 def _runs(fields: list[Field]) -> Iterator[_Run]:
-    """Rule 42: neighbouring bits share an octet, any other field ends it."""
+    """Cut the fields into runs. Neighbouring bits share an octet (4.2.5.2)."""
     fixed = []
     for are_bits, group in groupby(fields, lambda field: field['type'] == 'bit'):
         if are_bits:
@@ -114,19 +105,16 @@ def _init(fields: list[Field]) -> Iterator[str]:
     lines = []
     for field in fields:
         name, (received, taken, _) = field['name'], TYPES[field['type']]
-        default = f'{field["default"]!r}' if 'default' in field else 'UNSET'
-        if field['type'] == 'table':
-            default = 'None'
+        has_default = 'default' in field or 'flag' in field or field['type'] == 'table'
+        default = repr(field.get('default')) if has_default else 'UNSET'
         if 'flag' in field:  # a property
-            default = 'None'
             received += ' | None'
             taken = taken.partition(' | ')[0] + ' | None'
         if name == 'delivery_mode':
             taken = 'int | DeliveryMode | None'
             lines += [f'if isinstance({name}, DeliveryMode):', f'    {name} = {name}.value']
         parameters.append(f'{name}: {taken}{"" if field.get("required") else " = " + default}')
-        narrower = field['type'] in ('longstr', 'table')
-        ignore = '  # type: ignore[assignment]' if narrower else ''
+        ignore = '  # type: ignore[assignment]' if field['type'] in ('longstr', 'table') else ''
         lines.append(f'self.{name}: {received} = {name}{ignore}')
     yield f'def __init__({", ".join(parameters)}) -> None:'
     yield from _indent(lines, 1)
@@ -134,16 +122,16 @@ def _init(fields: list[Field]) -> Iterator[str]:
 
 def _encode(fields: list[Field]) -> Iterator[str]:
     yield 'def encode(self) -> list[bytes]:'
-    for field in fields:
-        if field['type'] == 'bit' and 'default' not in field:
-            yield f'    if self.{field["name"]} is None:  # a bit that has no default'
-            yield '        _blame(self, AttributeError())'
     yield '    try:'
-    for name, kind in _names(fields):
+    for field in fields:
+        name, kind = field['name'], field['type']
         if kind == 'shortstr':
             yield f'        {name} = self.{name}.encode({UTF8})'
         elif kind == 'longstr':
             yield f'        {name} = _long_string(self.{name})'
+        elif kind == 'bit' and 'default' not in field:
+            yield f'        if self.{name} is None:'
+            yield '            raise AttributeError'
     pieces: list[str] = []
     assign = ': list[bytes] ='
     for run in _runs(fields):
@@ -157,8 +145,9 @@ def _encode(fields: list[Field]) -> Iterator[str]:
             yield f'        pieces{assign} [{", ".join(pieces)}]'
             yield f'        data.encode_table(pieces, self.{name}, parameter={name!r})'
             pieces, assign = [], ' +='
-    rest = f'[{", ".join(pieces)}]'
-    yield f'        return {rest if assign != " +=" else "pieces + " + rest if pieces else "pieces"}'
+    done = ['pieces'] if assign == ' +=' else []
+    done += [f'[{", ".join(pieces)}]'] if pieces else []
+    yield f'        return {" + ".join(done)}'
     yield '    except _REFUSED as error:'
     yield '        _blame(self, error)'
 
@@ -169,6 +158,7 @@ def _from_bytes(fields: list[Field]) -> Iterator[str]:
     yield '    try:'
     for run in _runs(fields):
         names = [name for *_, name in run.fixed]
+        fixed = calcsize('>' + run.letters)
         size = 'size'
         if run.letters == 'B':
             size = 'encoded[offset]'
@@ -178,13 +168,13 @@ def _from_bytes(fields: list[Field]) -> Iterator[str]:
             targets = ', '.join(names) if names[1:] else f'({names[0]},)'
             yield f'        {targets} = _{run.letters}.unpack_from(encoded, offset)'
         if run.tail and run.tail['type'] in STRINGS:
-            yield f'        start = offset + {run.size}'
+            yield f'        start = offset + {fixed}'
             yield f'        offset = start + {size}'
             decode = f'.decode({UTF8})' if run.tail['type'] == 'shortstr' else ''
             yield f'        {run.tail["name"]} = encoded[start:offset]{decode}'
             continue
         if names:
-            yield f'        offset += {run.size}'
+            yield f'        offset += {fixed}'
         if run.tail:
             yield f'        {run.tail["name"]}, offset = _read_table(encoded, offset, end)'
     yield '    except (IndexError, struct.error):'
@@ -286,12 +276,11 @@ def _parts(spec: dict[str, Any]) -> dict[str, Iterable[str]]:
 def generate() -> str:
     """Return the text that spec.py should have."""
     parts = _parts(tomllib.loads((HERE / 'amqp.toml').read_text('utf-8')))
-    text = re.sub(r'^( *)# @(.+)$',
-                  lambda mark: '\n'.join(_indent(parts[mark[2]],
-                                                 len(mark[1]) // 4)),
-                  (HERE / 'spec.py.in').read_text('utf-8'),
-                  flags=re.M)
-    return str(FormatCode(text, style_config=STYLE)[0])
+    text = (HERE / 'spec.py.in').read_text('utf-8')
+    for level, name in re.findall(r'^( *)# @(.+)$', text, flags=re.M):
+        lines = '\n'.join(_indent(parts[name], len(level) // 4))
+        text = text.replace(f'{level}# @{name}\n', f'{lines}\n')
+    return str(FormatCode(text, style_config='{based_on_style: google, column_limit: 100}')[0])
 
 
 def main() -> int:
@@ -300,10 +289,9 @@ def main() -> int:
     if '--check' not in sys.argv[1:]:
         TARGET.write_text(wanted, 'utf-8')
         return 0
-    found = TARGET.read_text('utf-8') if TARGET.exists() else ''
-    sys.stdout.writelines(
-        difflib.unified_diff(found.splitlines(True), wanted.splitlines(True), str(TARGET),
-                             'wanted'))
+    found = TARGET.read_text('utf-8')
+    diff = difflib.unified_diff(found.splitlines(True), wanted.splitlines(True), 'found', 'wanted')
+    sys.stdout.writelines(diff)
     return int(found != wanted)
 
 

@@ -104,7 +104,7 @@ def _blame(subject: amqp_object.Method | BasicProperties, error: Exception) -> N
             continue
         if kind == 'bit' and value is not None:
             continue
-        if kind in _LIMITS and hasattr(value, '__index__'):
+        if kind in _LIMITS and value is not None and hasattr(value, '__index__'):
             if 0 <= _index(value) <= _LIMITS[kind]:
                 continue
             raise exceptions.ParameterValueError(name, value, allowed) from None
@@ -716,9 +716,9 @@ class Channel(amqp_object.Class):
             self.active: bool = active
 
         def encode(self) -> list[bytes]:
-            if self.active is None:  # a bit that has no default
-                _blame(self, AttributeError())
             try:
+                if self.active is None:
+                    raise AttributeError
                 return [_B.pack(1 if self.active else 0)]
             except _REFUSED as error:
                 _blame(self, error)
@@ -746,9 +746,9 @@ class Channel(amqp_object.Class):
             self.active: bool = active
 
         def encode(self) -> list[bytes]:
-            if self.active is None:  # a bit that has no default
-                _blame(self, AttributeError())
             try:
+                if self.active is None:
+                    raise AttributeError
                 return [_B.pack(1 if self.active else 0)]
             except _REFUSED as error:
                 _blame(self, error)
@@ -2668,16 +2668,17 @@ class _UnreadProperties(BasicProperties):
     def encode(self) -> list[bytes]:
         return [self._raw]
 
-    @property
-    def __dict__(self) -> dict[str, Any]:
-        _load(self)
-        return self.__dict__
+    if not TYPE_CHECKING:  # a checker takes __dict__ for a variable
 
-    @__dict__.setter
-    def __dict__(  # pyright: ignore[reportIncompatibleVariableOverride]
-            self, value: dict[str, Any]) -> None:
-        _load(self)
-        self.__dict__ = value
+        @property
+        def __dict__(self) -> dict[str, Any]:
+            _load(self)
+            return self.__dict__
+
+        @__dict__.setter
+        def __dict__(self, value: dict[str, Any]) -> None:
+            _load(self)
+            self.__dict__ = value
 
     # Only what no class has comes here: the properties, and names that nobody has set.
     def __getattr__(self, name: str) -> Any:
