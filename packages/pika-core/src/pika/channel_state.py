@@ -194,12 +194,6 @@ class ChannelState:
         incoming = self._expect_content('body')
         return self._on_whole(incoming) if incoming.streamed_frame() else None
 
-    def on_message(self, method: amqp_object.Method, properties: bytes,
-                   body: bytes) -> events.Event | None:
-        """Take a complete message."""
-        return self._MESSAGES[type(method)](self, method, spec.BasicProperties.from_raw(properties),
-                                            body)
-
     def _expect_content(self, what: str) -> content.IncomingContent:
         if self.incoming is None:
             raise exceptions.ProtocolViolationError(
@@ -209,12 +203,15 @@ class ChannelState:
     def _on_whole(self, incoming: content.IncomingContent) -> events.Event | None:
         self.incoming = None
         assert incoming.properties is not None
-        return self.on_message(incoming.method, incoming.properties, incoming.body)
+        properties = spec.BasicProperties.from_raw(incoming.properties)
+        return self._MESSAGES[type(incoming.method)](self, incoming.method, properties,
+                                                     incoming.body)
 
     # Messages.
 
-    def _on_deliver(self, method: spec.Basic.Deliver, properties: spec.BasicProperties,
-                    body: bytes) -> events.Event | None:
+    def on_deliver(self, method: spec.Basic.Deliver, properties: spec.BasicProperties,
+                   body: bytes) -> events.Event | None:
+        """Take a complete message for a consumer."""
         tag = method.consumer_tag
         consumer = self.consumers.get(tag) or self._fading.get(tag)
         if consumer is None:
@@ -328,7 +325,7 @@ class ChannelState:
         return events.ChannelClosed(self.number, reason, self.contexts())
 
     _MESSAGES: ClassVar[dict[type, Callable[..., events.Event | None]]] = {
-        spec.Basic.Deliver: _on_deliver,
+        spec.Basic.Deliver: on_deliver,
         spec.Basic.Return: _on_return,
         spec.Basic.GetOk: _on_get_ok,
     }

@@ -11,7 +11,7 @@ import io
 import struct
 
 from pika import frame, spec
-from pika.exceptions import ProtocolViolationError
+from pika.exceptions import ParameterTypeError, ProtocolViolationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,19 @@ _HEADER = struct.Struct('>HHQ')  # class, weight, body size; then come the prope
 _FRAMED_HEADER = struct.Struct('>BHIHHQ')  # the same behind the head of its frame
 _END_AND_HEAD = struct.Struct('>BBHI')  # the end octet of a frame and the head of the next
 _LEAST_HEADER_FRAME = _FRAMED_HEADER.size + 3  # no property: two octets of flags and the end octet
+
+
+def as_bytes(body: bytes | bytearray | memoryview | str) -> bytes:
+    """A body as it can be referred to for as long as it takes to send it; a str is sent as UTF-8.
+
+    Raises:
+      ParameterTypeError: anything else.
+    """
+    if isinstance(body, str):
+        return body.encode('utf-8')
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise ParameterTypeError('body', body, 'bytes, bytearray, memoryview or str')
 
 
 def encode(method_frame: bytes, channel: int, properties: bytes, body: bytes,

@@ -35,6 +35,10 @@ CAPABILITIES = {
     'publisher_confirms': True,
 }
 
+_REFUSED_VIRTUAL_HOST = frozenset(
+    (spec.ACCESS_REFUSED, spec.NOT_ALLOWED, spec.NOT_FOUND, spec.INVALID_PATH))
+_TLS_RECORDS = (0x15, 0x16)  # alert, handshake
+
 
 class Handshake:
     """What to answer to the broker until the connection is open.
@@ -43,7 +47,7 @@ class Handshake:
     as its first argument.
     """
 
-    def __init__(self, parameters: Parameters, connection: object) -> None:
+    def __init__(self, parameters: Parameters, connection: Any) -> None:  # adapters differ
         self.awaits = START
         self.server_properties: dict[str, Any] = {}  # whatever the broker tells of itself
         self.heartbeat = 0  # seconds
@@ -62,6 +66,20 @@ class Handshake:
             raise exceptions.ProtocolViolationError(
                 spec.COMMAND_INVALID, f'{method.NAME} in the handshake, where {self.awaits} is due')
         return handler(self, method)
+
+    def refusal(self, method: spec.Connection.Close) -> exceptions.AMQPConnectionError:
+        """What the broker means by closing the connection now (rule 7)."""
+        said = f'({method.reply_code}) {method.reply_text!r}'
+        if self.awaits == TUNE and method.reply_code == spec.ACCESS_REFUSED:
+            return exceptions.ProbableAuthenticationError(
+                f'the broker refused the credentials: {said}')
+        if self.awaits == OPEN_OK and method.reply_code in _REFUSED_VIRTUAL_HOST:
+            return exceptions.ProbableAccessDeniedError(
+                f'the broker refused virtual host {self._parameters.virtual_host!r}: {said}')
+        return exceptions.ConnectionClosedByBroker(method.reply_code,
+                                                   method.reply_text,
+                                                   class_id=method.class_id,
+                                                   method_id=method.method_id)
 
     def _on_start(self, method: spec.Connection.Start) -> list[amqp_object.Method]:
         version = (method.version_major, method.version_minor)
@@ -154,20 +172,6 @@ class Handshake:
                           }
 
 
-def refusal(awaits: str, method: spec.Connection.Close) -> exceptions.AMQPConnectionError:
-    """What the broker means by closing the connection amid the handshake (rule 7)."""
-    said = f'({method.reply_code}) {method.reply_text!r}'
-    if awaits == TUNE and method.reply_code == spec.ACCESS_REFUSED:
-        return exceptions.ProbableAuthenticationError(f'the broker refused the credentials: {said}')
-    if awaits == OPEN_OK and method.reply_code in (spec.ACCESS_REFUSED, spec.NOT_ALLOWED,
-                                                   spec.NOT_FOUND, spec.INVALID_PATH):
-        return exceptions.ProbableAccessDeniedError(f'the broker refused the virtual host: {said}')
-    return exceptions.ConnectionClosedByBroker(method.reply_code,
-                                               method.reply_text,
-                                               class_id=method.class_id,
-                                               method_id=method.method_id)
-
-
 def hung_up(awaits: str) -> exceptions.AMQPConnectionError:
     """What a stream that ends amid the handshake probably means."""
     if awaits == START:
@@ -187,6 +191,9 @@ def not_amqp(beginning: bytes) -> exceptions.AMQPConnectionError:
         version = '-'.join(str(octet) for octet in beginning[4:8])
         return exceptions.IncompatibleProtocolError(
             f'the broker does not speak AMQP 0-9-1: it answered with protocol header {version}')
+    if beginning[0] in _TLS_RECORDS:
+        return exceptions.IncompatibleProtocolError(
+            'the peer speaks TLS on this port, set ssl_options or use the port for plain AMQP')
     return exceptions.IncompatibleProtocolError(
         f'the peer does not speak AMQP: its first bytes are {beginning!r}')
 

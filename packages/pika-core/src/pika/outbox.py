@@ -25,8 +25,8 @@ class Outbox:
 
     def write_all(self, chunks: list[bytes | memoryview]) -> None:
         """Append several chunks that belong together."""
-        for chunk in chunks:
-            self.write(chunk)
+        self.chunks += chunks
+        self.pending += len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
 
     def take(self) -> list[bytes | memoryview]:
         """Hand over all chunks."""

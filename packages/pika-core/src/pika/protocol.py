@@ -23,6 +23,7 @@ import copy
 
 from pika import content, events, exceptions, frame, handshake, spec
 from pika.calls import Call, CallQueue
+from pika.channel_numbers import ChannelNumbers
 from pika.channel_state import CLOSED, CLOSING, OPEN, ChannelState
 from pika.deadlines import Deadlines
 from pika.outbox import Outbox
@@ -47,6 +48,11 @@ HEARTBEAT_GRACE = 5.0
 # Encoded Basic.Publish per channel: most programs publish to few routes.
 PUBLISH_FRAMES_KEPT = 256
 
+_DELIVER = spec.Basic.Deliver
+_SENT = frozenset((spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Reject))
+_NOT_CALLED = frozenset((spec.Channel.Open, spec.Basic.Consume, spec.Connection.Close,
+                         spec.Connection.Open, spec.Connection.UpdateSecret, spec.Access.Request))
+
 
 class Protocol:
     """One connection to a broker, without I/O.
@@ -69,14 +75,16 @@ class Protocol:
                                          self.parameters.frame_max - frame.OVERHEAD)
         self._max_payload = self.parameters.frame_max - frame.OVERHEAD
         self._handshake = handshake.Handshake(self.parameters, connection or self)
-        self._channels: dict[int, ChannelState] = {}
+        self._numbers = ChannelNumbers()
+        self._channels = self._numbers.channels
         self._calls = CallQueue()  # of channel 0
         self._deadlines = Deadlines()
         self._now = 0.0
-        self._ending: BaseException | None = None  # why the stream is over, once it is
+        self._given_up: exceptions.AMQPConnectionError | None = None
+        self._is_over = False  # the stream
+        self._over_cause: BaseException | None = None
         self._close: Call | None = None
         self._reason: BaseException | None = None  # the broker's, when its Close crossed ours
-        self._next_number = 1
 
     # What the owner may ask.
 
@@ -141,11 +149,11 @@ class Protocol:
 
     def receive_eof(self, now: float) -> None:
         """The peer will send no more; what it sent before comes first, often the reason (19)."""
-        self._end(None, now)
+        self._stream_over(None, now)
 
     def connection_lost(self, error: BaseException | None, now: float) -> None:
         """The stream broke with this error. What came before is still parsed first."""
-        self._end(error, now)
+        self._stream_over(error, now)
 
     def data_to_send(self) -> list[bytes | memoryview]:
         """Hand over the chunks to write, in order; each is handed over once."""
@@ -167,7 +175,7 @@ class Protocol:
             self._TIMEOUTS[name](self, now)
 
     def _on_handshake_timeout(self, now: float) -> None:
-        self._end(
+        self._give_up(
             exceptions.AMQPConnectionError(
                 f'timeout: the peer sent no {self._handshake.awaits} within '
                 f'{self.parameters.stack_timeout} s'), now)
@@ -178,19 +186,19 @@ class Protocol:
 
     def _on_silence(self, now: float) -> None:
         timeout = self._handshake.heartbeat
-        self._end(
+        self._give_up(
             exceptions.AMQPHeartbeatTimeout(
                 f'nothing heard of the broker for {timeout + HEARTBEAT_GRACE} s, '
                 f'the heartbeat timeout is {timeout} s'), now)
 
     def _on_blocked_timeout(self, now: float) -> None:
-        self._end(
+        self._give_up(
             exceptions.ConnectionBlockedTimeout('the broker has blocked the connection for '
                                                 f'{self.parameters.blocked_connection_timeout} s'),
             now)
 
     def _on_close_timeout(self, now: float) -> None:
-        self._end(None, now)
+        self._stream_over(None, now)
 
     _TIMEOUTS: ClassVar[dict[str, Callable[..., None]]] = {
         'handshake': _on_handshake_timeout,
@@ -219,7 +227,7 @@ class Protocol:
           ParameterTypeError, ParameterValueError: no such number, or one that is in use.
         """
         self._require_open()
-        number = self._free_number() if number is None else self._check_number(number)
+        number = self._numbers.choose(number, self.parameters.channel_max)
         state = ChannelState(number, self._outbox, self._max_payload)
         self._channels[number] = state
         state.open(context)
@@ -228,7 +236,8 @@ class Protocol:
     def call(self, channel: int, method: amqp_object.Method, context: Any = None) -> None:
         """Send a synchronous method when its turn comes; `Reply` brings `context`.
 
-        A nowait method takes no context. `spec.Channel.Close` overtakes those that wait; `ChannelClosed` brings its context. On
+        A nowait method takes no context. `spec.Channel.Close` overtakes those that wait;
+        `ChannelClosed` brings its context. On
         channel 0 the only method is `spec.Connection.UpdateSecret`. Basic.Consume goes through
         `consume`, Channel.Open through `open_channel`.
 
@@ -283,7 +292,7 @@ class Protocol:
         except (KeyError, TypeError):
             method_frame = self._publish_frame(state, exchange, routing_key, mandatory)
         if type(body) is not bytes:
-            body = _body_bytes(body)
+            body = content.as_bytes(body)
         encoded = b'\0\0' if properties is None else b''.join(properties.encode())
         max_payload = self._max_payload
         if len(encoded) + 12 > max_payload:
@@ -307,7 +316,14 @@ class Protocol:
         Raises as `call` does.
         A tag that is not outstanding makes the broker close the channel with 406 (rule 27).
         """
-        self.send(channel, spec.Basic.Ack(delivery_tag, multiple))
+        state = self._channels.get(channel)
+        if state is None or state.phase != OPEN:
+            state = self._open_channel(channel)
+        encoded = frame.ack_frame(channel, delivery_tag, multiple)
+        if encoded is None or state.calls.barriers:
+            self.send(channel, spec.Basic.Ack(delivery_tag, multiple))
+        else:
+            self._outbox.write(encoded)
 
     def send(self, channel: int,
              method: spec.Basic.Ack | spec.Basic.Nack | spec.Basic.Reject) -> None:
@@ -358,13 +374,13 @@ class Protocol:
         self._close = Call(method, encoded, context)
         self._now = now
         if self.state != OPENED:
-            self._end(
+            self._give_up(
                 exceptions.ConnectionOpenAborted(
                     f'closed by the client before it was open: ({code}) {text!r}'), now)
             return
         self.state = CLOSING_CONNECTION
         self._outbox.write(encoded)
-        self._deadlines.clear('blocked')
+        self._deadlines.clear_all()
         self._deadlines.set('close', now + CLOSE_TIMEOUT)
 
     def _require_open(self) -> None:
@@ -380,26 +396,6 @@ class Protocol:
         if state.phase == CLOSING:
             raise exceptions.ChannelWrongStateError('Channel is closing.')
         return state
-
-    def _check_number(self, number: int) -> int:
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise exceptions.ParameterTypeError('channel_number', number, 'an int')
-        if not 1 <= number <= self.parameters.channel_max:
-            raise exceptions.ParameterValueError(
-                'channel_number', number, f'1 to {self.parameters.channel_max} (channel_max)')
-        if number in self._channels:
-            raise exceptions.ParameterValueError('channel_number', number, 'one that is not in use')
-        return number
-
-    def _free_number(self) -> int:
-        """The lowest free number; all below `_next_number` are in use."""
-        number = self._next_number
-        while number in self._channels:
-            number += 1
-        if number > self.parameters.channel_max:
-            raise exceptions.NoFreeChannels()
-        self._next_number = number
-        return number
 
     def _publish_frame(self, state: ChannelState, exchange: str, routing_key: str,
                        mandatory: bool) -> bytes:
@@ -437,8 +433,10 @@ class Protocol:
                 self._outbox.write(
                     frame.method_frame(0, spec.Connection.Close(error.reply_code, text, 0, 0)))
             return self._closed(error)
-        if self._ending is not None:
-            return self._closed(self._ending_reason(self._ending))
+        if self._given_up is not None:
+            return self._closed(self._given_up)
+        if self._is_over:
+            return self._closed(self._over_reason())
         return None
 
     def _find_sink(self, channel: int, size: int) -> content.IncomingContent | None:
@@ -453,19 +451,20 @@ class Protocol:
         buffer = self._frames.buffer
         if channel == 0:
             return self._on_connection_method(frame.decode_method(buffer, start, end))
-        state = self._receiving_channel(channel)
-        if state is None:
-            return None
+        state = self._channels.get(channel)
+        if state is None or self.state != OPENED:
+            state = self._receiving_channel(channel)
+            if state is None:
+                return None
         method = frame.decode_method(buffer, start, end)
         if type(method) is _DELIVER and state.incoming is None and state.phase == OPEN:
             whole = content.take_whole(buffer, self._frames.offset, channel, self._max_payload)
             if whole is not None:
                 properties, body, self._frames.offset = whole
-                return state.on_message(method, properties, body)
+                return state.on_deliver(method, spec.BasicProperties.from_raw(properties), body)
         event = state.on_method(method)
         if state.phase == CLOSED:
-            del self._channels[channel]
-            self._next_number = min(self._next_number, channel)
+            self._numbers.release(channel)
         return event
 
     def _on_header(self, channel: int, start: int, end: int) -> events.Event | None:
@@ -516,7 +515,7 @@ class Protocol:
         if self.state == HANDSHAKE:
             return self._on_handshake_method(method)
         if type(method) is spec.Connection.CloseOk and self.state == CLOSING_CONNECTION:
-            return self._closed(self._ending_reason(None))
+            return self._closed(self._close_reason())
         if self.state == CLOSING_CONNECTION:
             return None
         if self._calls.answers(method):
@@ -553,7 +552,7 @@ class Protocol:
 
     def _on_close(self, method: spec.Connection.Close) -> events.Event | None:
         self._outbox.write(frame.method_frame(0, spec.Connection.CloseOk()))
-        reason = handshake.refusal(self._handshake.awaits, method)
+        reason = self._handshake.refusal(method)
         if self.state == CLOSING_CONNECTION:  # crossing: answer, and keep waiting (rule 15)
             self._reason = reason
             return None
@@ -576,29 +575,41 @@ class Protocol:
 
     # The end.
 
-    def _end(self, ending: BaseException | None, now: float) -> None:
-        """The stream is over, by the peer's doing unless a reason is given; the first stays."""
+    def _give_up(self, reason: exceptions.AMQPConnectionError, now: float) -> None:
+        """End the connection for a reason of ours, once what has arrived is parsed."""
         self._now = now
-        if self._ending is None:
-            self._ending = ending or EOFError('the peer closed the stream')
+        self._given_up = self._given_up or reason
 
-    def _ending_reason(self, ending: BaseException | None) -> BaseException:
-        if isinstance(ending, exceptions.AMQPError):
-            return ending
-        reason: exceptions.AMQPConnectionError
+    def _stream_over(self, cause: BaseException | None, now: float) -> None:
+        """There is no more stream, for this cause if it broke; the first cause stays."""
+        self._now = now
+        if not self._is_over:
+            self._is_over = True
+            self._over_cause = cause
+
+    def _over_reason(self) -> BaseException:
+        """What it means that the stream is over now."""
         if self.state == CLOSING_CONNECTION:
-            if self._reason is not None:
-                return self._reason
-            assert self._close is not None
-            asked = self._close.method
-            assert isinstance(asked, spec.Connection.Close)
-            return exceptions.ConnectionClosedByClient(asked.reply_code, asked.reply_text)
+            return self._close_reason()
+        cause = self._over_cause
         if self.state == HANDSHAKE:
             reason = handshake.hung_up(self._handshake.awaits)
+        elif isinstance(cause, exceptions.AMQPConnectionError):
+            return cause
         else:
-            reason = exceptions.StreamLostError(f'the stream to the broker was lost: {ending}')
-        reason.__cause__ = ending
+            what = 'the broker closed it without a Connection.Close' if cause is None else cause
+            reason = exceptions.StreamLostError(f'the stream to the broker was lost: {what}')
+        reason.__cause__ = cause
         return reason
+
+    def _close_reason(self) -> BaseException:
+        """Why a closing connection is closed: the broker's reason, if its Close crossed ours."""
+        if self._reason is not None:
+            return self._reason
+        assert self._close is not None
+        asked = self._close.method
+        assert isinstance(asked, spec.Connection.Close)
+        return exceptions.ConnectionClosedByClient(asked.reply_code, asked.reply_text)
 
     def _closed(self, reason: BaseException) -> events.Event:
         if isinstance(reason, exceptions.AMQPConnectionError) and reason.host is None:
@@ -616,18 +627,3 @@ class Protocol:
         self._deadlines.clear_all()
         self._frames = frame.FrameReader(self._find_sink, 0)
         return events.Closed(reason, contexts)
-
-
-_DELIVER = spec.Basic.Deliver
-_SENT = frozenset((spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Reject))
-_NOT_CALLED = frozenset((spec.Channel.Open, spec.Basic.Consume, spec.Connection.Close,
-                         spec.Connection.Open, spec.Connection.UpdateSecret, spec.Access.Request))
-
-
-def _body_bytes(body: bytes | bytearray | memoryview | str) -> bytes:
-    """A body as it can be referred to for as long as it takes to send it."""
-    if isinstance(body, str):
-        return body.encode('utf-8')
-    if isinstance(body, (bytes, bytearray, memoryview)):
-        return bytes(body)
-    raise exceptions.ParameterTypeError('body', body, 'bytes, bytearray, memoryview or str')
