@@ -16,18 +16,17 @@ The environment that COMMAND gets, and that may be set by hand for a broker from
     AMQP_URL            amqp://user:password@host:port/virtual-host
     AMQPS_URL           the same over TLS (optional)
     AMQP_CERTIFICATES   folder with ca.pem, server, client and wrong-host .pem and .key (optional)
-    AMQP_NODE           cookie@address:port of the node's Erlang distribution (optional): makes
-                        virtual hosts of one's own and faults possible
+    AMQP_NODE           token@address:port where a private node takes calls: makes virtual hosts
+                        of one's own and faults possible (never set by hand)
 """
 
 from __future__ import annotations
 
 import contextlib
-import glob
-import itertools
 import os
 import pathlib
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -48,6 +47,7 @@ SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 # The common name in the client's certificate, hence the user that EXTERNAL logs in as.
 CLIENT = 'client'
 START_TIMEOUT = 90.0
+CALLS = pathlib.Path(__file__).absolute().with_name('rabbitmq_calls.erl')
 POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 VARIABLES = ('AMQP_URL', 'AMQPS_URL', 'AMQP_CERTIFICATES', 'AMQP_NODE')
@@ -55,9 +55,9 @@ VARIABLES = ('AMQP_URL', 'AMQPS_URL', 'AMQP_CERTIFICATES', 'AMQP_NODE')
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
 listeners.ssl.1 = 127.0.0.1:{amqps}
-ssl_options.cacertfile = {certificates}/ca.pem
-ssl_options.certfile = {certificates}/server.pem
-ssl_options.keyfile = {certificates}/server.key
+ssl_options.cacertfile = {folder}/certificates/ca.pem
+ssl_options.certfile = {folder}/certificates/server.pem
+ssl_options.keyfile = {folder}/certificates/server.key
 ssl_options.verify = verify_peer
 ssl_options.fail_if_no_peer_cert = false
 ssl_cert_login_from = common_name
@@ -68,17 +68,23 @@ disk_free_limit.absolute = 50MB
 log.console = false
 """
 
-# Sleeps until the other end of its input is closed, which the kernel does whatever way we end.
+# Sleeps until the other end of its input is closed, which the kernel does whatever way we end. The
+# node has helpers in sessions of their own, one of which starts an epmd: all have the same HOME.
 JANITOR = """\
 read -r _
-for file in "$1"/*.pid; do [ -f "$file" ] && kill -KILL "$(cat "$file")"; done
-for try in 1 2 3 4 5; do rm -rf "$1" && break; sleep 0.2; done
+for try in 1 2 3 4 5 6 7 8 9; do
+  found=$(grep -lsF "HOME=$1/home" /proc/[0-9]*/environ)
+  [ -n "$found" ] || break
+  for file in $found; do file=${file#/proc/}; kill -KILL "${file%/environ}"; done
+  sleep 0.02
+done
+rm -rf "$1"
 """
 
 CLOSE_CONNECTIONS = """\
 [rabbit_networking:close_connection(P, {reason})
  || P <- rabbit_networking:connections(),
-    catch rabbit_networking:connection_info(P, [vhost]) =:= [{{vhost, {virtual_host}}}]]."""
+    catch rabbit_networking:connection_info(P, [vhost]) =:= [{{vhost, {virtual_host}}}]]"""
 
 
 class UnavailableError(Exception):
@@ -98,10 +104,8 @@ class Broker:
         certificates: folder with `ca.pem` and, each with its `.key`: `server.pem` (localhost,
             127.0.0.1, ::1), `client.pem` (of the user `client`), `wrong-host.pem` (a server's, of
             the same CA, for other.example); or None.
-        node: `cookie@address:port` for `call()`, or None.
+        node: `token@address:port` for `call()`, or None.
     """
-
-    _calls = itertools.count()
 
     def __init__(self,
                  url: str,
@@ -124,32 +128,25 @@ class Broker:
         return {name: str(value) for name, value in zip(VARIABLES, values) if value}
 
     def call(self, expression: str) -> str:
-        """The value of an Erlang expression (without its final dot) in the node, in about 10 ms.
+        """The value of an Erlang expression in the node, as Erlang writes it; in about 1 ms.
 
         Raises:
             RuntimeError: the node cannot be reached, or the expression raised.
         """
         if self.node is None:
             raise RuntimeError('AMQP_NODE is not set: no calls into this broker')
-        program = shutil.which('erl_call') or next(
-            iter(glob.glob('/usr/lib/erlang/lib/erl_interface-*/bin/erl_call')), 'erl_call')
-        cookie, _, address = self.node.rpartition('@')
-        # Two calls under one name that overlap get each other refused.
-        name = f'c{os.getpid()}x{next(self._calls)}'
-        answer = subprocess.run([program, '-address', address, '-c', cookie, '-h', name, '-e'],
-                                input=expression.rstrip('. \n') + '.\n',
-                                stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT,
-                                text=True,
-                                timeout=60,
-                                check=False)
-        output = answer.stdout.strip()
-        if answer.returncode or not output.startswith('{ok, '):
-            raise RuntimeError(f'{expression}: {output or answer.returncode}')
-        value = output[len('{ok, '):-1]
-        if value.startswith("{'EXIT',"):
-            raise RuntimeError(f'{expression}: {value}')
-        return value
+        token, address, port = re.split('[@:]', self.node)
+        request = f'{token}{expression}.'.encode()
+        try:
+            with socket.create_connection((address, int(port)), timeout=60) as connection:
+                connection.sendall(len(request).to_bytes(4, 'big') + request)
+                with connection.makefile('rb') as reader:
+                    answer = reader.read()[4:].decode()
+        except OSError as error:
+            raise RuntimeError(f'{expression}: {error}') from error
+        if not answer.startswith('ok '):
+            raise RuntimeError(f'{expression}: {answer}')
+        return answer[3:]
 
     def url_of(self, virtual_host: str, *, tls: bool = False) -> str:
         """`url`, or `tls_url`, with another virtual host.
@@ -254,31 +251,34 @@ def _require_server() -> None:
     """Installs RabbitMQ where it is absent and that is possible."""
     if os.access(SERVER, os.X_OK):
         return
-    apt = shutil.which('apt-get')
-    if apt is None or os.geteuid() != 0:
+    if shutil.which('apt-get') is None or os.geteuid() != 0:
         raise UnavailableError(
             'no RabbitMQ here: set AMQP_URL, or run as root: '
             'apt-get update && apt-get install --no-install-recommends rabbitmq-server')
     print('Installing rabbitmq-server with apt (about 100 MB) ...', file=sys.stderr, flush=True)
-    quiet = [apt, '-q', '-o', 'DPkg::Lock::Timeout=120']
-    with _no_services():
-        for arguments in (['update'], [
-                '-y', '-o', 'Dpkg::Use-Pty=0', 'install', '--no-install-recommends',
-                'rabbitmq-server'
-        ]):
-            run = subprocess.run([*quiet, *arguments],
-                                 stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT,
-                                 text=True,
-                                 env={
-                                     **os.environ, 'DEBIAN_FRONTEND': 'noninteractive'
-                                 },
-                                 check=False)
-            if run.returncode and arguments != ['update']:
-                print(*run.stdout.splitlines()[-15:], sep='\n', file=sys.stderr)
+    install = ['install', '-y', '--no-install-recommends', 'rabbitmq-server']
+    _apt('update')
+    _apt(*install, '--download-only')
+    # Half an installation is worse than a Ctrl-C that takes effect seconds later.
+    with _signals_held(), _no_services():
+        output = _apt(*install)
     if not os.access(SERVER, os.X_OK):
+        print(*output.splitlines()[-15:], sep='\n', file=sys.stderr)
         raise UnavailableError('apt could not install rabbitmq-server: install it, or set AMQP_URL')
+
+
+def _apt(*arguments: str) -> str:
+    """What apt-get has to say."""
+    command = ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120', *arguments]
+    environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
+    run = subprocess.run(command,
+                         env=environment,
+                         stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT,
+                         text=True,
+                         check=False)
+    return run.stdout
 
 
 @contextlib.contextmanager
@@ -293,6 +293,16 @@ def _no_services() -> Iterator[None]:
         yield
     finally:
         POLICY.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _signals_held(*more: signal.Signals) -> Iterator[set[int]]:
+    """Inside, signals wait; yields the mask from before, which a child has to get back."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*SIGNALS, *more})
+    try:
+        yield {int(number) for number in before}
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Node:
@@ -315,21 +325,19 @@ class _Node:
         for name in ('home', 'log', 'certificates'):
             (self._folder / name).mkdir()
         _make_certificates(self._folder / 'certificates')
-        cookie = secrets.token_hex(16)
-        path = self._folder / 'home' / '.erlang.cookie'
-        path.write_text(cookie, encoding='ascii')
-        path.chmod(0o400)
-        amqp, amqps, distribution, epmd = _free_ports(4)
+        amqp, amqps, calls, distribution, epmd = _free_ports(5)
+        token = secrets.token_hex(16)
         environment = self._configure(amqp, amqps, distribution, epmd)
+        environment.update(CALLS=str(CALLS), CALLS_PORT=str(calls), CALLS_TOKEN=token)
         self._spawn('epmd', ['epmd', '-port', str(epmd), '-address', '127.0.0.1'], environment)
         # Without an epmd that answers, the node would start one of its own that outlives it.
         self._wait(lambda: _accepts(epmd))
         self._spawn('node', [SERVER], environment)
         broker = Broker(f'amqp://guest:guest@127.0.0.1:{amqp}/%2F',
                         f'amqps://guest:guest@localhost:{amqps}/%2F',
-                        str(self._folder / 'certificates'), f'{cookie}@127.0.0.1:{distribution}')
+                        str(self._folder / 'certificates'), f'{token}@127.0.0.1:{calls}')
         self._wait(lambda: _answers(broker.url))
-        # The listeners open a little before the boot ends.
+        # The listeners open a little before the boot ends; calls are taken after that.
         self._wait(lambda: broker.call('rabbit:is_running()') == 'true')
         user = _binary(CLIENT)
         broker.call(f'rabbit_auth_backend_internal:add_user({user}, {user}, <<"tests">>), '
@@ -345,28 +353,20 @@ class _Node:
 
     def stop(self) -> None:
         """Ends what start() has started, however far it came."""
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            for process in reversed(self._processes):
+        with _signals_held():
+            if self._janitor is None:
+                self._folder.rmdir()
+                return
+            self._janitor.communicate()  # ends its input and waits for it
+            for process in self._processes:
                 process.kill()
                 process.wait()
-            for path in self._folder.glob('*.pid'):
-                path.unlink()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            # What the dying node's helpers may still have written is the janitor's.
-            if self._janitor is not None:
-                self._janitor.communicate()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _configure(self, amqp: int, amqps: int, distribution: int, epmd: int) -> dict[str, str]:
         """Writes the configuration and returns the environment of node and epmd."""
         folder = self._folder
-        (folder / 'rabbitmq.conf').write_text(CONFIGURATION.format(amqp=amqp,
-                                                                   amqps=amqps,
-                                                                   certificates=folder /
-                                                                   'certificates'),
-                                              encoding='utf-8')
+        configuration = CONFIGURATION.format(amqp=amqp, amqps=amqps, folder=folder)
+        (folder / 'rabbitmq.conf').write_text(configuration, encoding='utf-8')
         (folder / 'plugins').write_text('[rabbitmq_auth_mechanism_ssl].\n', encoding='ascii')
         environment = {
             name: value
@@ -374,47 +374,65 @@ class _Node:
             if not name.startswith(('RABBITMQ_', 'ERL_'))
         }
         environment.update({
-            'HOME': f'{folder}/home',
-            'LC_ALL': 'C.UTF-8',
-            'ERL_CRASH_DUMP': f'{folder}/log/crash.dump',
-            'ERL_EPMD_ADDRESS': '127.0.0.1',
-            'ERL_EPMD_PORT': str(epmd),
-            'RABBITMQ_DIST_PORT': str(distribution),
-            'RABBITMQ_NODENAME': f'pika{amqp}@localhost',
+            'HOME':
+                f'{folder}/home',
+            'LC_ALL':
+                'C.UTF-8',
+            'ERL_CRASH_DUMP':
+                f'{folder}/crash.dump',
+            'ERL_EPMD_ADDRESS':
+                '127.0.0.1',
+            'ERL_EPMD_PORT':
+                str(epmd),
+            'RABBITMQ_DIST_PORT':
+                str(distribution),
+            'RABBITMQ_NODENAME':
+                f'pika{amqp}@127.0.0.1',
+            'RABBITMQ_USE_LONGNAME':
+                'true',
             # A file that is not there: else that of the system's own broker is read.
-            'RABBITMQ_CONF_ENV_FILE': f'{folder}/none',
-            'RABBITMQ_CONFIG_FILE': f'{folder}/rabbitmq.conf',
-            'RABBITMQ_CONFIG_FILES': f'{folder}/none',
-            'RABBITMQ_ADVANCED_CONFIG_FILE': f'{folder}/none',
-            'RABBITMQ_GENERATED_CONFIG_DIR': f'{folder}/generated',
-            'RABBITMQ_ENABLED_PLUGINS_FILE': f'{folder}/plugins',
-            'RABBITMQ_MNESIA_BASE': f'{folder}/data',
-            'RABBITMQ_LOG_BASE': f'{folder}/log',
-            'RABBITMQ_PID_FILE': f'{folder}/rabbitmq-own-pid',
-            'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': '-kernel inet_dist_use_interface {127,0,0,1}',
+            'RABBITMQ_CONF_ENV_FILE':
+                f'{folder}/none',
+            'RABBITMQ_CONFIG_FILE':
+                f'{folder}/rabbitmq.conf',
+            'RABBITMQ_CONFIG_FILES':
+                f'{folder}/none',
+            'RABBITMQ_ADVANCED_CONFIG_FILE':
+                f'{folder}/none',
+            'RABBITMQ_GENERATED_CONFIG_DIR':
+                f'{folder}/generated',
+            'RABBITMQ_ENABLED_PLUGINS_FILE':
+                f'{folder}/plugins',
+            'RABBITMQ_MNESIA_BASE':
+                f'{folder}/data',
+            'RABBITMQ_LOG_BASE':
+                f'{folder}/log',
+            'RABBITMQ_PID_FILE':
+                f'{folder}/rabbitmq-own-pid',
+            # Split at spaces, hence the detour for a path that may have some.
+            'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
+                '-kernel inet_dist_use_interface {127,0,0,1} -eval file:eval(os:getenv("CALLS"))',
+            'CALLS':
+                f'{folder}/calls',
             # Makes the script replace itself with the Erlang machine, so that its pid is ours.
-            'detached': '1',
+            'detached':
+                '1',
         })
         return environment
 
     def _spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Starts a process away from the terminal, in its own session, and notes its pid."""
-        with open(self._folder / 'log' / f'{name}.out', 'wb') as output:
-            held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    cwd='/',
-                    env=environment,
-                    start_new_session=True,
-                    preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held))
-                self._processes.append(process)
-                (self._folder / f'{name}.pid').write_text(str(process.pid), encoding='ascii')
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        """Starts a process away from the terminal, in its own session."""
+        with open(self._folder / 'log' / f'{name}.out', 'wb') as output, _signals_held() as before:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd='/',
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before))
+            self._processes.append(process)
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         """Returns once ready() is true.
@@ -488,23 +506,21 @@ def _make_certificates(folder: pathlib.Path) -> None:
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Runs the command, passes signals on to it, returns its exit code as a shell would."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {*SIGNALS, signal.SIGCHLD})
-    try:
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, held))
+    with _signals_held(signal.SIGCHLD) as before:
+        try:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before))
+        except OSError as error:
+            print(f'{command[0]}: {error.strerror}', file=sys.stderr)
+            return 127
         while process.poll() is None:
             received = signal.sigwaitinfo({*SIGNALS, signal.SIGCHLD})
             # The terminal's Ctrl-C (the kernel sent it: a positive code) has reached the command.
             if received.si_signo != signal.SIGCHLD and received.si_code <= 0:
                 process.send_signal(received.si_signo)
         return process.returncode if process.returncode >= 0 else 128 - process.returncode
-    except OSError as error:
-        print(f'{command[0]}: {error.strerror}', file=sys.stderr)
-        return 127
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
