@@ -110,6 +110,11 @@ class Stream:
         """Bytes that wait in this process, as they will go to the kernel."""
         return self._output_size + (self._tls.pending if self._tls else 0)
 
+    @property
+    def tcp_connected(self) -> bool:
+        """Whether TCP is there, so that TLS, where asked for, is what is waited for."""
+        return not self._connecting
+
     def connect(self) -> None:
         """Start to connect; on_connected or on_lost tells the outcome."""
         parameters = self._step.parameters
