@@ -188,6 +188,6 @@ class Closed(Event):
     """
     __slots__ = ('reason', 'contexts')
 
-    def __init__(self, reason: BaseException, contexts: list[Any]) -> None:
+    def __init__(self, reason: Exception, contexts: list[Any]) -> None:
         self.reason = reason
         self.contexts = contexts

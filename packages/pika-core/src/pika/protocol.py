@@ -82,9 +82,9 @@ class Protocol:
         self._now = 0.0
         self._given_up: exceptions.AMQPConnectionError | None = None
         self._is_over = False  # the stream
-        self._over_cause: BaseException | None = None
+        self._over_cause: Exception | None = None
         self._close: Call | None = None
-        self._reason: BaseException | None = None  # the broker's, when its Close crossed ours
+        self._reason: Exception | None = None  # the broker's, when its Close crossed ours
 
     # What the owner may ask.
 
@@ -151,7 +151,7 @@ class Protocol:
         """The peer will send no more; what it sent before comes first, often the reason (19)."""
         self._stream_over(None, now)
 
-    def connection_lost(self, error: BaseException | None, now: float) -> None:
+    def connection_lost(self, error: Exception | None, now: float) -> None:
         """The stream broke with this error. What came before is still parsed first."""
         self._stream_over(error, now)
 
@@ -580,14 +580,14 @@ class Protocol:
         self._now = now
         self._given_up = self._given_up or reason
 
-    def _stream_over(self, cause: BaseException | None, now: float) -> None:
+    def _stream_over(self, cause: Exception | None, now: float) -> None:
         """There is no more stream, for this cause if it broke; the first cause stays."""
         self._now = now
         if not self._is_over:
             self._is_over = True
             self._over_cause = cause
 
-    def _over_reason(self) -> BaseException:
+    def _over_reason(self) -> Exception:
         """What it means that the stream is over now."""
         if self.state == CLOSING_CONNECTION:
             return self._close_reason()
@@ -602,7 +602,7 @@ class Protocol:
         reason.__cause__ = cause
         return reason
 
-    def _close_reason(self) -> BaseException:
+    def _close_reason(self) -> Exception:
         """Why a closing connection is closed: the broker's reason, if its Close crossed ours."""
         if self._reason is not None:
             return self._reason
@@ -611,7 +611,7 @@ class Protocol:
         assert isinstance(asked, spec.Connection.Close)
         return exceptions.ConnectionClosedByClient(asked.reply_code, asked.reply_text)
 
-    def _closed(self, reason: BaseException) -> events.Event:
+    def _closed(self, reason: Exception) -> events.Event:
         if isinstance(reason, exceptions.AMQPConnectionError) and reason.host is None:
             reason.host = self.parameters.host
             reason.port = self.parameters.port
