@@ -16,8 +16,12 @@ from pika import amqp_object, exceptions, spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Protocol, Union
+    from typing import Any, Callable, Generic, Protocol, Union
 
+    from typing_extensions import TypeVar
+
+    # Programs of pika 1.x write the bare `Method`: then nothing is known of its method.
+    M = TypeVar('M', bound=amqp_object.Method, default=Any)
     AnyFrame = Union['Method', 'Header', 'Body', 'Heartbeat', 'ProtocolHeader']
 
     class BodySink(Protocol):
@@ -37,6 +41,17 @@ if TYPE_CHECKING:
 
         def __call__(self, channel: int, size: int) -> BodySink | None:
             """Channel and size, in bytes, are those of the frame."""
+
+    class _Holding(Generic[M]):
+        """What holds a method of type M."""
+else:
+    M = None
+
+    class _Holding:
+        """The same at run time, when importing `typing` would cost more than this file."""
+
+        def __class_getitem__(cls, item):
+            return cls
 
 
 METHOD = spec.FRAME_METHOD
@@ -230,11 +245,14 @@ class Frame(amqp_object.AMQPObject):
         raise NotImplementedError(f'{type(self).__name__} has no payload of its own')
 
 
-class Method(Frame):
-    """A frame with a method: what completion callbacks get."""
+class Method(Frame, _Holding[M]):
+    """A frame with a method: what completion callbacks get.
+
+    For type checkers `Method[spec.Queue.DeclareOk]` says which method, `Method` that it may be any.
+    """
     NAME = 'METHOD'
 
-    def __init__(self, channel_number: int, method: amqp_object.Method) -> None:
+    def __init__(self, channel_number: int, method: M) -> None:
         super().__init__(METHOD, channel_number)
         self.method = method
 
