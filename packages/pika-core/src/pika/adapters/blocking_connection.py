@@ -1,0 +1,15 @@
+"""`pika_blocking` under its path in pika 1.x."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pika_blocking import BlockingChannel as BlockingChannel
+    from pika_blocking import BlockingConnection as BlockingConnection
+    from pika_blocking import ReturnedMessage as ReturnedMessage
+else:
+    from pika import _adapters
+    __getattr__, __dir__ = _adapters.lazy(
+        globals(), {
+            'BlockingChannel': 'pika_blocking:BlockingChannel',
+            'BlockingConnection': 'pika_blocking:BlockingConnection',
+            'ReturnedMessage': 'pika_blocking:ReturnedMessage',
+        })
