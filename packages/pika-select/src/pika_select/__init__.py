@@ -1,0 +1,7 @@
+"""A RabbitMQ connection on a small event loop over the standard library's selectors."""
+
+from pika_select.connection import SelectConnection
+from pika_select.ioloop import IOLoop
+
+__all__ = ['IOLoop', 'SelectConnection']
+__version__ = '0.1.0'

@@ -1,0 +1,260 @@
+"""A small event loop over `selectors`: epoll, kqueue, poll or select, whichever is best here.
+
+Rule: it knows nothing of AMQP. One thread runs it, inside `start()`; of its methods only
+`add_callback` (`add_callback_threadsafe`) may be called from other threads and signal handlers.
+
+What a callback or handler raises comes out of `start()`, which may be called again: nothing that
+was due is lost. The loop holds descriptors of its own only while it runs.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import selectors
+import socket
+import time
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Callback = Callable[[], object]
+    Handler = Callable[[int, int], object]
+
+# Cancelled timers stay where they are until there are this many, and more of them than others.
+_CANCELLED_KEPT = 100
+
+
+class Timer:
+    """What `IOLoop.call_later` returns, for `IOLoop.remove_timeout`."""
+
+    __slots__ = ('when', 'callback', '_loop')
+
+    def __init__(self, loop: IOLoop, when: float, callback: Callback) -> None:
+        self.when = when  # monotonic seconds
+        self.callback: Callback | None = callback
+        self._loop = loop
+
+    def cancel(self) -> None:
+        """Do not call back; no harm when it has been done."""
+        if self.callback is not None:
+            self.callback = None
+            self._loop._timer_cancelled()
+
+
+class IOLoop:
+    """The loop of `SelectConnection`; several connections may share one.
+
+    READ, WRITE, ERROR are the bits of `events`. An error or a hang-up of a descriptor shows as
+    those of READ and WRITE that are watched.
+    """
+
+    READ = 1
+    WRITE = 4
+    ERROR = 8
+
+    def __init__(self) -> None:
+        self._ready: deque[Callback] = deque()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._count = itertools.count()  # so that timers of one moment keep their order
+        self._cancelled = 0
+        # A change makes a new entry, so that events of a turn find out that they are stale.
+        self._handlers: dict[int, tuple[Handler, int]] = {}
+        self._selector: selectors.BaseSelector | None = None
+        self._waker: socket.socket | None = None
+        self._waiting = False
+        self._stopping = False
+
+    # Running.
+
+    def start(self) -> None:
+        """Run until `stop()`, or until a callback raises.
+
+        Raises:
+          RuntimeError: it runs already.
+        """
+        if self._selector is not None:
+            raise RuntimeError('the IOLoop runs already')
+        with selectors.DefaultSelector() as self._selector:
+            woken, self._waker = socket.socketpair()
+            try:
+                for sock in (woken, self._waker):
+                    sock.setblocking(False)
+                self._selector.register(woken, selectors.EVENT_READ)
+                for fd in self._handlers:
+                    self._watch(fd)
+                while not self._stopping:
+                    self._turn(self._selector, woken)
+            finally:
+                self._stopping = False
+                self._selector = None
+                waker, self._waker = self._waker, None
+                woken.close()
+                waker.close()
+
+    def stop(self) -> None:
+        """End `start()` after this turn; when the loop does not run, the next `start()` at once."""
+        self._stopping = True
+        self._wake()
+
+    def close(self) -> None:
+        """Forget all handlers, timers and callbacks."""
+        for fd in list(self._handlers):
+            self.remove_handler(fd)
+        self._timers.clear()
+        self._ready.clear()
+        self._cancelled = 0
+
+    # Callbacks and timers.
+
+    def add_callback(self, callback: Callback) -> None:
+        """Have `callback` called in the loop's next turn. May be called from anywhere."""
+        self._ready.append(callback)
+        self._wake()
+
+    add_callback_threadsafe = add_callback
+
+    def _wake(self) -> None:
+        # Either we see that the loop waits, or the loop, which says so first, sees the change.
+        waker = self._waker
+        if self._waiting and waker is not None:
+            try:
+                waker.send(b'\0')
+            except OSError:
+                pass  # It is full, so the loop wakes anyway; or closed, so the loop ended.
+
+    add_callback_threadsafe = add_callback
+
+    def call_later(self, delay: float, callback: Callback) -> Timer:
+        """Have `callback` called after `delay` seconds; return what `remove_timeout` takes.
+
+        Raises:
+          ValueError: `delay` is negative.
+        """
+        if delay < 0:
+            raise ValueError(f'call_later: delay must be non-negative, but got {delay}')
+        return self.call_at(time.monotonic() + delay, callback)
+
+    def call_at(self, when: float, callback: Callback) -> Timer:
+        """Have `callback` called at `when`, in seconds of `time.monotonic()`."""
+        if not callable(callback):
+            raise TypeError(f'callback must be callable, but got {callback!r}')
+        timer = Timer(self, when, callback)
+        heapq.heappush(self._timers, (when, next(self._count), timer))
+        return timer
+
+    def remove_timeout(self, timeout_handle: Timer) -> None:
+        """Cancel a timer; no harm when it has fired or was cancelled."""
+        timeout_handle.cancel()
+
+    def _timer_cancelled(self) -> None:
+        self._cancelled += 1
+        if self._cancelled > _CANCELLED_KEPT and self._cancelled * 2 > len(self._timers):
+            self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
+
+    # Descriptors.
+
+    def add_handler(self, fd: int, handler: Handler, events: int) -> None:
+        """Have `handler(fd, events)` called whenever one of `events` is so, as long as it is so.
+
+        Raises:
+          ValueError: `fd` has a handler.
+        """
+        if fd in self._handlers:
+            raise ValueError(f'descriptor {fd} has a handler already')
+        self._handlers[fd] = handler, events
+        self._watch(fd)
+
+    def update_handler(self, fd: int, events: int) -> None:
+        """Watch `fd` for other events.
+
+        Raises:
+          KeyError: `fd` has no handler.
+        """
+        self._handlers[fd] = self._handlers[fd][0], events
+        self._watch(fd)
+
+    def remove_handler(self, fd: int) -> None:
+        """Watch `fd` no more.
+
+        Raises:
+          KeyError: `fd` has no handler.
+        """
+        self.update_handler(fd, 0)
+        del self._handlers[fd]
+
+    def watch(self, fd: int, on_readable: Callback | None, on_writable: Callback | None) -> None:
+        """Call the one when `fd` is readable and the other when it is writable; two None: no more.
+
+        This is what `pika.transport.Stream` asks of a loop.
+        """
+        events = (self.READ if on_readable else 0) | (self.WRITE if on_writable else 0)
+
+        def handler(fd: int, events: int) -> None:
+            if on_readable is not None and events & self.READ:
+                on_readable()
+            if on_writable is not None and events & self.WRITE:
+                on_writable()
+
+        self._handlers[fd] = handler, events
+        self._watch(fd)
+        if not events:
+            del self._handlers[fd]
+
+    def _watch(self, fd: int) -> None:
+        """Tell the selector, if there is one, what `fd` is watched for."""
+        if self._selector is None:
+            return
+        entry = self._handlers[fd]
+        events = entry[1]
+        mask = (selectors.EVENT_READ if events &
+                self.READ else 0) | (selectors.EVENT_WRITE if events & self.WRITE else 0)
+        if fd not in self._selector.get_map():
+            if mask:
+                self._selector.register(fd, mask, entry)
+        elif mask:
+            self._selector.modify(fd, mask, entry)
+        else:
+            self._selector.unregister(fd)
+
+    # A turn.
+
+    def _turn(self, selector: selectors.BaseSelector, woken: socket.socket) -> None:
+        self._waiting = True
+        try:
+            found = selector.select(self._seconds_to_wait())
+        finally:
+            self._waiting = False
+        for key, mask in found:
+            entry = self._handlers.get(key.fd)
+            if key.fileobj is woken:
+                woken.recv(4096)
+            elif entry is not None and entry is key.data:  # else one handler has changed another
+                entry[0](key.fd, (self.READ if mask & selectors.EVENT_READ else 0) |
+                         (self.WRITE if mask & selectors.EVENT_WRITE else 0))
+        self._run_timers()
+        # Those that are added meanwhile are for the next turn: descriptors and timers come first.
+        for _ in range(len(self._ready)):
+            if self._ready:  # a callback may have called close()
+                self._ready.popleft()()
+
+    def _seconds_to_wait(self) -> float | None:
+        if self._ready or self._stopping:
+            return 0
+        if not self._timers:
+            return None
+        return max(0.0, self._timers[0][0] - time.monotonic())
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            timer = heapq.heappop(self._timers)[2]
+            callback, timer.callback = timer.callback, None
+            if callback is None:
+                self._cancelled -= 1
+            else:
+                callback()
