@@ -13,11 +13,12 @@ which says what the package is called, needs, tests with (dependency group ``tes
 from __future__ import annotations
 
 import atexit
-import json
+import collections
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import nox
 
@@ -112,6 +113,8 @@ def install_test_requirements(session: nox.Session, *names: str) -> None:
 
 def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
     """Run pytest; that a filter given after -- selects nothing here is no failure."""
+    if session.python not in ran:
+        ran.append(str(session.python))
     session.install('pytest-timeout')
     session.run('pytest',
                 f'--timeout={TIMEOUT}',
@@ -121,8 +124,6 @@ def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
                 success_codes=[0, 5] if session.posargs else [0],
                 interrupt_timeout=PATIENCE,
                 terminate_timeout=PATIENCE)
-    if session.python not in ran:
-        ran.append(str(session.python))
 
 
 @nox.session
@@ -210,6 +211,12 @@ def spec(session: nox.Session) -> None:
     session.run('python', 'tools/spec/generate.py', *session.posargs)
 
 
+def share(killed: int, survived: int) -> str:
+    """How much of the mutants was killed, in words."""
+    total = killed + survived
+    return f'{killed} of {total} mutants killed, {100 * killed / total:.1f} %'
+
+
 @nox.session(python=ENDS[-1:], requires=['build'])
 def mutants(session: nox.Session) -> None:
     """Change the code of packages that have settings for mutmut: which changes go unnoticed."""
@@ -223,11 +230,21 @@ def mutants(session: nox.Session) -> None:
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(project['path'], copy)
         with session.chdir(copy):
-            session.run('mutmut', 'run')
-            session.run('mutmut', 'results')
-            session.run('mutmut', 'export-cicd-stats', silent=True)
-            counts = json.loads((copy / 'mutants' / 'mutmut-cicd-stats.json').read_text())
-        session.log(f'{name}: {counts}')
+            session.run('mutmut', 'run', silent=not sys.stdout.isatty())
+            results = session.run('mutmut', 'results', '--all', 'true', silent=True)
+        # Lines such as "pika.data.x_encode_table__mutmut_7: survived".
+        counts: collections.Counter[tuple[str, bool]] = collections.Counter()
+        for line in results.splitlines():
+            mutant, _, status = line.strip().partition(': ')
+            killed = status in ('killed', 'timeout')
+            counts[mutant.rpartition('.')[0], killed] += 1
+            if not killed:
+                print(line.strip())
+        for module in sorted({module for module, _ in counts}):
+            print(f'{module}: {share(counts[module, True], counts[module, False])}')
+        total = share(
+            *(sum(counts[key] for key in counts if key[1] is killed) for killed in (True, False)))
+        print(f'{name}: {total}; to see one: cd {copy} && mutmut show NAME')
 
 
 @nox.session(requires=['build'])
