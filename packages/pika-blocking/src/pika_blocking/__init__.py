@@ -1,0 +1,11 @@
+"""The blocking adapter of pika-core for RabbitMQ: each call returns when the broker has answered.
+
+`BlockingConnection` and the `BlockingChannel` that it makes keep the API of pika 1.x. One socket,
+one poll, no thread.
+"""
+
+from pika_blocking.channel import BlockingChannel, ReturnedMessage
+from pika_blocking.connection import BlockingConnection
+
+__all__ = ['BlockingChannel', 'BlockingConnection', 'ReturnedMessage']
+__version__ = '0.1.0'

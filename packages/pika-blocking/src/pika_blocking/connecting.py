@@ -1,0 +1,128 @@
+"""From parameters to an open connection: names, addresses, TCP, TLS and the handshake of AMQP.
+
+Rule: the order and the retries are those of `endpoint_plan`; one attempt opens all layers or
+leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+
+from pika import events
+from pika.protocol import Protocol
+from pika.tcp_socket_opts import set_sock_opts
+from pika.transport.endpoints import Connect, Resolve, Wait, connect_error, endpoint_plan, resolve
+from pika.transport.tls import TLSError, TLSFilter, tls_error
+
+from pika_blocking.driver import Driver, Pending
+from pika_blocking.wire import Wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pika.parameters import Parameters
+    from pika.transport.endpoints import Outcome
+
+LOGGER = logging.getLogger(__name__)
+
+
+def connect(configs: Sequence[Parameters], connection: object, wake: socket.socket) -> Driver:
+    """Open a connection to the first of `configs` that answers; the last says how often to try.
+
+    connection: what a heartbeat callable gets. wake: see `Wire`.
+
+    Raises:
+      AMQPConnectionError: that of the last attempt, with the earlier ones as its attribute
+        `errors`.
+      ValueError: `configs` is empty.
+    """
+    plan = endpoint_plan(configs)
+    outcome: Outcome = None
+    while True:
+        try:
+            step = plan.send(outcome)
+        except StopIteration as end:
+            failure: Exception = end.value
+            break
+        try:
+            if isinstance(step, Resolve):
+                outcome = resolve(step.parameters)
+            elif isinstance(step, Wait):
+                outcome = None
+                time.sleep(step.seconds)
+            else:
+                return _open(step, connection, wake)
+        except Exception as error:
+            LOGGER.info('Connecting failed: %s', error)
+            outcome = error
+    raise failure
+
+
+def _open(step: Connect, connection: object, wake: socket.socket) -> Driver:
+    """Open all layers to one address; `stack_timeout` bounds them all, `socket_timeout` TCP."""
+    parameters = step.parameters
+    started = time.monotonic()
+    sock = _open_socket(step)
+    tls: TLSFilter | None = None
+    try:
+        if parameters.ssl_options is not None:
+            tls = TLSFilter(parameters)
+        wire = Wire(sock, tls, wake)
+    except BaseException:
+        sock.close()
+        raise
+    opening = Pending()
+
+    def route(event: events.Event) -> None:
+        if isinstance(event, (events.Opened, events.Closed)):
+            opening.event = event
+
+    protocol = Protocol(parameters, connection)
+    driver = Driver(protocol, wire, route)
+    protocol.connect(started)
+    try:
+        driver.wait_for(opening)
+    except BaseException:
+        wire.abort()
+        raise
+    outcome = opening.event
+    if isinstance(outcome, events.Closed):
+        driver.finish()
+        reason = outcome.reason
+        if tls is not None and not tls.connected and not isinstance(reason, TLSError):
+            assert isinstance(reason, Exception)
+            raise tls_error(parameters, f'the TLS handshake did not end: {reason}', reason)
+        raise reason
+    LOGGER.info('Connected to %s:%s, virtual host %r', parameters.host, parameters.port,
+                parameters.virtual_host)
+    return driver
+
+
+def _open_socket(step: Connect) -> socket.socket:
+    parameters = step.parameters
+    limits = [(limit, name)
+              for limit, name in ((parameters.socket_timeout, 'socket_timeout'),
+                                  (parameters.stack_timeout, 'stack_timeout'))
+              if limit is not None]
+    limit, name = min(limits, default=(None, ''))
+    sock = socket.socket(step.family, socket.SOCK_STREAM)
+    try:
+        set_sock_opts(parameters.tcp_options, sock)
+        sock.settimeout(limit)
+        sock.connect(step.address)
+        sock.setblocking(False)
+    except socket.timeout as error:
+        sock.close()
+        timeout = TimeoutError(f'timeout: no answer within {limit} s ({name})')
+        timeout.__cause__ = error
+        raise connect_error(step, timeout) from timeout
+    except OSError as error:
+        sock.close()
+        raise connect_error(step, error) from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
