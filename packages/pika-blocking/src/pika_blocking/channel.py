@@ -468,7 +468,7 @@ class BlockingChannel:
                    arguments: Arguments = None) -> frame.Method[spec.Queue.BindOk]:
         """Have an exchange send to a queue what fits.
 
-        """Delete the messages that no consumer holds, `method.message_count` of them."""
+        That depends on its type, on `routing_key` (None: the queue's name) and on `arguments`.
         """
         key = queue if routing_key is None else routing_key
         return self._call(spec.Queue.Bind(0, queue, exchange, key, False, arguments),
