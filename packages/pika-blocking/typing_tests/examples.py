@@ -1,0 +1,65 @@
+"""What users of the blocking adapter write, and the types that they get."""
+
+import pika
+from pika import spec
+from pika.frame import Method
+from typing_extensions import assert_type
+
+
+def publish() -> None:
+    connection = pika.BlockingConnection()
+    channel = connection.channel()
+    channel.basic_publish(exchange='test', routing_key='test', body=b'Test message.')
+    channel.basic_publish('', 'test', 'text', pika.BasicProperties(headers={'x-number': 1}))
+    connection.close()
+
+
+def consume() -> None:
+    connection = pika.BlockingConnection(pika.URLParameters('amqp://localhost'))
+    channel = connection.channel()
+    for method_frame, properties, body in channel.consume('test'):
+        assert_type(method_frame, spec.Basic.Deliver)
+        assert_type(method_frame.delivery_tag, int)
+        assert_type(method_frame.routing_key, str)
+        assert_type(properties, spec.BasicProperties)
+        assert_type(properties.content_type, 'str | None')
+        assert_type(body, bytes)
+        channel.basic_ack(method_frame.delivery_tag)
+        if method_frame.delivery_tag == 10:
+            break
+    assert_type(channel.cancel(), int)
+    connection.close()
+
+
+def consume_with_pauses(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    for method, properties, body in channel.consume('test', inactivity_timeout=1):
+        if method is None:
+            break
+        assert_type(method, spec.Basic.Deliver)
+
+
+def get(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    got = channel.basic_get('test')
+    if got[0] is not None:
+        method, properties, body = got
+        assert_type(method, spec.Basic.GetOk)
+        assert_type(method.message_count, int)
+        assert_type(properties, spec.BasicProperties)
+        assert_type(body, bytes)
+
+
+def declare(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    result = channel.queue_declare('test', durable=True, arguments={'x-max-length': 10})
+    assert_type(result, Method[spec.Queue.DeclareOk])
+    assert_type(result.method.queue, str)
+    assert_type(result.method.message_count, int)
+
+
+def on_message(channel: pika.adapters.blocking_connection.BlockingChannel,
+               method: spec.Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
+    channel.basic_ack(delivery_tag=method.delivery_tag)
+
+
+def start(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    assert_type(channel.basic_consume('test', on_message), str)
+    channel.start_consuming()

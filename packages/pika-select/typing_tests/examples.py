@@ -1,0 +1,39 @@
+"""What users of the select adapter write, and the types that they get."""
+
+import pika
+from pika import spec
+from pika.channel import Channel
+from pika.frame import Method
+from typing_extensions import assert_type
+
+
+def on_open(connection: pika.SelectConnection) -> None:
+    assert_type(connection.is_open, bool)
+    connection.channel(on_open_callback=on_channel_open)
+
+
+def on_channel_open(channel: Channel) -> None:
+    channel.queue_declare('test', callback=on_declared)
+    assert_type(channel.basic_consume('test', on_message), str)
+
+
+def on_declared(method_frame: Method[spec.Queue.DeclareOk]) -> None:
+    assert_type(method_frame.method.queue, str)
+    assert_type(method_frame.method.message_count, int)
+
+
+def on_message(channel: Channel, method: spec.Basic.Deliver, properties: pika.BasicProperties,
+               body: bytes) -> None:
+    assert_type(method.delivery_tag, int)
+    channel.basic_ack(method.delivery_tag)
+
+
+def on_close(connection: pika.SelectConnection, reason: Exception) -> None:
+    assert_type(connection.ioloop, pika.adapters.select_connection.IOLoop)
+    connection.ioloop.stop()
+
+
+connection = pika.SelectConnection(pika.ConnectionParameters('localhost'),
+                                   on_open_callback=on_open,
+                                   on_close_callback=on_close)
+connection.ioloop.start()
