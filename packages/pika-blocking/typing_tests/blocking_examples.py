@@ -36,6 +36,8 @@ def consume_with_pauses(channel: pika.adapters.blocking_connection.BlockingChann
         if method is None:
             break
         assert_type(method, spec.Basic.Deliver)
+        assert_type(properties, 'spec.BasicProperties | None')
+        assert_type(body, 'bytes | None')
 
 
 def get(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
