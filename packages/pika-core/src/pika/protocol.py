@@ -144,7 +144,8 @@ class Protocol:
         """The first `size` bytes of what `get_buffer` returned have come from the stream."""
         if self.state == ENDED:
             return
-        self._heard(now)
+        if size:  # a read that brought nothing is no sign of life
+            self._heard(now)
         self._frames.buffer_updated(size)
 
     def receive_eof(self, now: float) -> None:
