@@ -87,7 +87,7 @@ ENDS = list(dict.fromkeys(FOUND[:1] + FOUND[-1:]))
 def report_pythons() -> None:
     """The closing words: which Pythons the tests did not see."""
     if ran:
-        print(f'Python {", ".join(ran)}: tests ran')
+        print(f'Python {", ".join(python for python in PYTHONS if python in ran)}: tests ran')
         for python in PYTHONS:
             if python not in FOUND:
                 print(f'Python {python}: not on this machine, its tests did not run')

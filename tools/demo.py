@@ -115,7 +115,7 @@ class Select:
 
     def _on_end(self, connection, reason) -> None:
         if not isinstance(reason, pika.exceptions.ConnectionClosedByClient):
-            self.error = reason
+            self.error = self.error or reason
         connection.ioloop.stop()
 
     def _on_channel_open(self, channel) -> None:
@@ -127,7 +127,7 @@ class Select:
                               callback=self._on_declared)
 
     def _on_channel_close(self, channel, reason) -> None:
-        if not isinstance(reason, pika.exceptions.ChannelClosedByClient):
+        if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
             self.error = reason
             self.connection.close()
 
