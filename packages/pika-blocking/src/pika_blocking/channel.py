@@ -77,7 +77,7 @@ class BlockingChannel:
         self._driver = connection._driver
         self._open = True
         self._closing = False
-        self._reason: BaseException | None = None
+        self._reason: Exception | None = None
         self._ended_by_peer = False
         self._confirming = False
         self._awaited_tag = 0  # of the publish that waits for its confirm
@@ -581,7 +581,7 @@ class BlockingChannel:
             self._connection._dispatcher.put(
                 functools.partial(callback, self, event.method, event.properties, event.body))
 
-    def _on_closed(self, reason: BaseException, by_peer: bool) -> None:
+    def _on_closed(self, reason: Exception, by_peer: bool) -> None:
         self._open = self._closing = False
         self._reason = reason
         self._ended_by_peer = by_peer

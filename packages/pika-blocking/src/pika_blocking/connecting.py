@@ -14,7 +14,7 @@ from pika import events
 from pika.protocol import Protocol
 from pika.tcp_socket_opts import set_sock_opts
 from pika.transport.endpoints import Connect, Resolve, Wait, connect_error, endpoint_plan, resolve
-from pika.transport.tls import TLSError, TLSFilter, tls_error
+from pika.transport.tls import TLSFilter, tls_error
 
 from pika_blocking.driver import Driver, Pending
 from pika_blocking.wire import Wire
@@ -92,9 +92,9 @@ def _open(step: Connect, connection: object, wake: socket.socket) -> Driver:
     if isinstance(outcome, events.Closed):
         driver.finish()
         reason = outcome.reason
-        if tls is not None and not tls.connected and not isinstance(reason, TLSError):
-            assert isinstance(reason, Exception)
-            raise tls_error(parameters, f'the TLS handshake did not end: {reason}', reason)
+        if tls is not None and not tls.connected:
+            raise tls.error or tls_error(parameters, f'the TLS handshake did not end: {reason}',
+                                         reason)
         raise reason
     LOGGER.info('Connected to %s:%s, virtual host %r', parameters.host, parameters.port,
                 parameters.virtual_host)

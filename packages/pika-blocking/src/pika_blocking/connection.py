@@ -70,10 +70,10 @@ class BlockingConnection:
         self._channels: dict[int, BlockingChannel] = {}
         self._blocked_callbacks: list[BlockedCallback] = []
         self._unblocked_callbacks: list[UnblockedCallback] = []
-        self._reason: BaseException | None = None
+        self._reason: Exception | None = None
         self._reason_told = False
         # Channels that the broker closed while nobody waited for an answer on them.
-        self._untold: dict[BlockingChannel, BaseException] = {}
+        self._untold: dict[BlockingChannel, Exception] = {}
         self._message_arrived = False  # for `consume`
         self._mailbox = Mailbox()
         self._dispatcher = Dispatcher(self._mailbox)
@@ -305,7 +305,7 @@ class BlockingConnection:
         while not self._dispatcher.waits() and not self.is_closed:
             if deadline is not None and monotonic() >= deadline:
                 return
-            self._driver.step(deadline)
+            self._step(deadline)
             self._driver.pull()
         self._raise_reason()
 
@@ -336,6 +336,9 @@ class BlockingConnection:
         return ran
 
     def _step(self, deadline: float | None) -> None:
+        if self._dispatcher.running:  # no timer will run, so none ends a wait
+            self._driver.step(deadline)
+            return
         timer = self._dispatcher.timers.next()
         if timer is not None and (deadline is None or timer < deadline):
             deadline = timer
@@ -360,7 +363,7 @@ class BlockingConnection:
             self._reason_told = True
             raise self._reason
 
-    def _take_reason(self, channel: BlockingChannel) -> BaseException | None:
+    def _take_reason(self, channel: BlockingChannel) -> Exception | None:
         """Why `channel` ended, if nobody was told; now somebody is."""
         if self._reason is not None and not self._reason_told:
             self._reason_told = True
