@@ -10,7 +10,7 @@ from pika.protocol import Protocol
 from typing_extensions import assert_type
 
 if TYPE_CHECKING:
-    pass
+    from pika.data import Table
 
 
 def turn(protocol: Protocol, data: bytes, now: float) -> list[bytes | memoryview]:
@@ -20,7 +20,8 @@ def turn(protocol: Protocol, data: bytes, now: float) -> list[bytes | memoryview
         assert_type(event.method, spec.Basic.Deliver)
         assert_type(event.method.delivery_tag, int)
         assert_type(event.body, bytes)
-        assert_type(event.properties.headers, 'Table | None')
+        headers: Table | None = event.properties.headers
+        assert headers is not None
     elif isinstance(event, events.ChannelClosed):
         assert_type(event.reason, exceptions.ChannelClosed)
         assert_type(event.reason.reply_code, int)

@@ -555,7 +555,5 @@ def _note(error: BaseException, call: Call | None, event: events.Event | None) -
                 f'{event.method.consumer_tag!r} on channel {event.channel}')
     else:
         text = f'raised while handling {type(event).__name__}'
-    if hasattr(error, 'add_note'):
-        error.add_note(text)
-    else:  # what add_note does from Python 3.11 on
-        error.__notes__ = [*getattr(error, '__notes__', ()), text]  # type: ignore[attr-defined]
+    # What add_note does, which came with Python 3.11; pyright and mypy look at older ones.
+    error.__notes__ = [*getattr(error, '__notes__', ()), text]  # type: ignore[attr-defined]

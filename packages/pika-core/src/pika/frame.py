@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
         def get_buffer(self, size: int) -> memoryview:
             """Room for up to `size` bytes of payload, valid until `buffer_updated`."""
+            ...
 
         def buffer_updated(self, size: int) -> None:
             """The first `size` bytes of the room were filled."""
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
         def __call__(self, channel: int, size: int) -> BodySink | None:
             """Channel and size, in bytes, are those of the frame."""
+            ...
 
     class _Holding(Generic[M]):
         """What holds a method of type M."""
