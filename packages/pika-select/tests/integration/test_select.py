@@ -1,0 +1,811 @@
+"""`SelectConnection` against RabbitMQ, and where nothing or something else listens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import threading
+import time
+
+import pika
+import pytest
+from pika import exceptions, spec
+from pika.transport import endpoints, tls
+
+PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+
+
+class Boom(Exception):
+    pass
+
+
+def run(parameters, on_open=None, seconds=30, **callbacks):
+    """Connect, run the loop until the connection ends, return why.
+
+    on_open: gets the connection, which it has to close some time. One that takes a channel gets
+    that, through `in_channel`.
+    """
+    ends = []
+
+    def ended(connection, reason):
+        ends.append(reason)
+        connection.ioloop.stop()
+
+    connection = pika.SelectConnection(parameters,
+                                       on_open_callback=on_open or (lambda c: c.close()),
+                                       on_open_error_callback=ended,
+                                       on_close_callback=ended,
+                                       **callbacks)
+    guard = connection.ioloop.call_later(seconds, lambda: pytest.fail('the connection hangs'))
+    connection.ioloop.start()
+    connection.ioloop.remove_timeout(guard)
+    assert connection.is_closed
+    end, = ends
+    assert str(end)
+    return end
+
+
+def in_channel(callback):
+    """An on_open that opens a channel and calls `callback(channel)`."""
+    return lambda connection: connection.channel(on_open_callback=callback)
+
+
+def closed_by_client(end):
+    return isinstance(end, exceptions.ConnectionClosedByClient)
+
+
+@pytest.fixture
+def parameters(amqp_url):
+    return pika.URLParameters(amqp_url)
+
+
+@pytest.fixture
+def queue(unique_name):
+    return unique_name
+
+
+@contextlib.contextmanager
+def listening(answer=None, context=None):
+    """A port of 127.0.0.1 where `answer(socket)` is called for each connection; the port."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        peers = []
+
+        def accept():
+            while True:
+                try:
+                    peer = server.accept()[0]
+                except OSError:
+                    return
+                peers.append(peer)
+                try:
+                    if context is not None:
+                        peer = context.wrap_socket(peer, server_side=True)
+                        peers.append(peer)
+                    if answer is not None:
+                        answer(peer)
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            server.close()
+            thread.join()
+            for peer in peers:
+                peer.close()
+
+
+def refused_port():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        return server.getsockname()[1]
+
+
+# The life of a connection.
+
+
+def test_open_and_close(parameters):
+    seen = []
+
+    def opened(connection):
+        seen.append((connection.is_open, connection.server_properties['product']))
+        connection.close(200, 'done')
+
+    end = run(parameters, opened)
+    assert seen == [(True, 'RabbitMQ')]
+    assert closed_by_client(end)
+    assert end.reply_text == 'done'
+
+
+def test_nothing_happens_before_the_loop_starts(parameters):
+    connection = pika.SelectConnection(parameters, on_open_callback=pytest.fail)
+    assert not connection.is_open and not connection.is_closed
+    connection.close()
+    with pytest.raises(exceptions.ConnectionOpenAborted):
+        connection.ioloop.start()
+
+
+def test_two_connections_share_a_loop(parameters):
+    loop = pika.adapters.IOLoop()
+    ended = []
+
+    def end(connection, reason):
+        ended.append(connection)
+        if len(ended) == 2:
+            loop.stop()
+
+    made = [
+        pika.SelectConnection(parameters,
+                              on_open_callback=lambda c: c.close(),
+                              on_close_callback=end,
+                              custom_ioloop=loop) for _ in range(2)
+    ]
+    assert made[0].ioloop is made[1].ioloop is loop
+    loop.start()
+    assert set(ended) == set(made)
+
+
+def test_no_descriptor_is_left(parameters):
+    if not os.path.isdir('/proc/self/fd'):
+        pytest.skip('/proc tells')
+    before = set(os.listdir('/proc/self/fd'))
+    run(parameters)
+    assert set(os.listdir('/proc/self/fd')) == before
+
+
+def test_idle_connection_wakes_only_for_heartbeats(parameters, monkeypatch):
+    parameters.heartbeat = 1
+    turns = []
+    ioloop = pika.adapters.IOLoop()
+    turn = ioloop._turn
+    monkeypatch.setattr(ioloop, '_turn', lambda *args:
+                        (turns.append(time.monotonic()), turn(*args)))
+
+    def opened(connection):
+        turns.clear()
+        ioloop.call_later(2.2, connection.close)
+
+    assert closed_by_client(run(parameters, opened, custom_ioloop=ioloop))
+    # Ours each 0.5 s, the broker's each 0.5 s, the close and its answer, and one or two more.
+    assert len(turns) < 14
+
+
+def test_broker_closes_all_connections(faults, virtual_host, parameters):
+    """Code and text of the broker arrive."""
+
+    def opened(connection):
+        thread = threading.Thread(target=faults.close_connections,
+                                  args=[virtual_host, 'maintenance'])
+        connection.ioloop.add_callback(thread.start)
+        threads.append(thread)
+
+    threads = []
+    end = run(parameters, opened)
+    threads[0].join()
+    assert isinstance(end, exceptions.ConnectionClosedByBroker)
+    assert end.reply_code == 320
+    assert 'maintenance' in end.reply_text
+    assert end.recoverable
+
+
+def test_blocked_and_unblocked(faults, parameters, queue):
+    seen = []
+    stack = contextlib.ExitStack()
+
+    def opened(channel):
+        connection = channel.connection
+        connection.add_on_connection_blocked_callback(blocked)
+        connection.add_on_connection_unblocked_callback(unblocked)
+        stack.enter_context(faults.memory_alarm())
+        publish(channel)
+
+    def publish(channel):
+        # The alarm reaches the connection's process in its own time.
+        if not seen:
+            channel.basic_publish('', queue, b'x')
+            channel.connection.ioloop.call_later(0.05, lambda: publish(channel))
+
+    def blocked(connection, method_frame):
+        seen.append(method_frame.method.reason)
+        stack.close()
+
+    def unblocked(connection, method_frame):
+        seen.append('unblocked')
+        connection.close()
+
+    with stack:
+        assert closed_by_client(run(parameters, in_channel(opened)))
+    assert seen == ['low on memory', 'unblocked']
+
+
+def test_update_secret(parameters):
+    """With the password it had; RabbitMQ takes it."""
+    seen = []
+
+    def opened(connection):
+        password = connection.params.credentials.password
+        connection.update_secret(password, 'test', callback=updated)
+
+    def updated(method_frame):
+        seen.append(type(method_frame.method))
+        connections[0].close()
+
+    connections = []
+    run(parameters, lambda connection: (connections.append(connection), opened(connection)))
+    assert seen == [spec.Connection.UpdateSecretOk]
+
+
+# Messages.
+
+
+def test_thousand_messages_with_acks(parameters, queue):
+    """Declare, bind, publish, consume, ack; afterwards the queue is empty."""
+    count = 1000
+    bodies = []
+    left = []
+
+    def opened(channel):
+        channel.exchange_declare(queue, auto_delete=True)
+        channel.queue_declare(queue, exclusive=True, callback=declared)
+        channels.append(channel)
+
+    def declared(method_frame):
+        assert method_frame.method.queue == queue
+        channels[0].queue_bind(queue, queue, 'key', callback=bound)
+
+    def bound(method_frame):
+        channel, = channels
+        channel.basic_qos(prefetch_count=100)
+        for number in range(count):
+            channel.basic_publish(queue, 'key', b'%d' % number, PERSISTENT)
+        channel.basic_consume(queue, on_message)
+
+    def on_message(channel, method, properties, body):
+        assert properties.delivery_mode == 2
+        assert (method.exchange, method.routing_key) == (queue, 'key')
+        bodies.append(body)
+        channel.basic_ack(method.delivery_tag)
+        if len(bodies) == count:
+            channel.basic_cancel(method.consumer_tag, callback=cancelled)
+
+    def cancelled(method_frame):
+        channels[0].queue_declare(queue, passive=True, callback=counted)
+
+    def counted(method_frame):
+        left.append(method_frame.method.message_count)
+        channels[0].connection.close()
+
+    channels = []
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert bodies == [b'%d' % number for number in range(count)]
+    assert left == [0]
+
+
+def test_confirms(parameters, queue):
+    count = 100
+    confirmed = set()
+
+    def opened(channel):
+        channel.confirm_delivery(on_confirm, callback=lambda frame: publish(channel))
+
+    def publish(channel):
+        channel.queue_declare(queue, exclusive=True)
+        for _ in range(count):
+            channel.basic_publish('', queue, b'x', PERSISTENT)
+        channels.append(channel)
+
+    def on_confirm(method_frame):
+        method = method_frame.method
+        assert isinstance(method, spec.Basic.Ack)
+        last = method.delivery_tag
+        confirmed.update(range(1, last + 1) if method.multiple else [last])
+        if len(confirmed) == count:
+            channels[0].connection.close()
+
+    channels = []
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert confirmed == set(range(1, count + 1))
+
+
+def test_nack_of_a_full_queue(parameters, queue):
+    nacked = []
+
+    def opened(channel):
+        channel.queue_declare(queue,
+                              exclusive=True,
+                              arguments={
+                                  'x-max-length': 1,
+                                  'x-overflow': 'reject-publish'
+                              })
+        channel.confirm_delivery(lambda frame: on_confirm(channel, frame.method))
+        for _ in range(5):
+            channel.basic_publish('', queue, b'x')
+
+    def on_confirm(channel, method):
+        if isinstance(method, spec.Basic.Nack):
+            nacked.append(method.delivery_tag)
+            channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert nacked
+
+
+def test_returned_message_comes_before_its_ack(parameters, queue):
+    seen = []
+
+    def opened(channel):
+        channel.add_on_return_callback(on_return)
+        channel.confirm_delivery(lambda frame: on_confirm(channel, frame.method))
+        channel.basic_publish('',
+                              queue,
+                              b'lost',
+                              pika.BasicProperties(message_id='7'),
+                              mandatory=True)
+
+    def on_return(channel, method, properties, body):
+        seen.append((method.reply_code, method.routing_key, properties.message_id, body))
+
+    def on_confirm(channel, method):
+        seen.append((type(method), method.delivery_tag))
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert seen == [(312, queue, '7', b'lost'), (spec.Basic.Ack, 1)]
+
+
+def test_get_and_get_of_an_empty_queue(parameters, queue):
+    seen = []
+
+    def opened(channel):
+        channel.queue_declare(queue, exclusive=True)
+        channel.basic_publish('', queue, b'one')
+        channel.add_callback(lambda frame: on_empty(channel), [spec.Basic.GetEmpty])
+        channel.basic_get(queue, got, auto_ack=True)
+
+    def got(channel, method, properties, body):
+        seen.append((type(method), method.message_count, body))
+        channel.basic_get(queue, got)
+
+    def on_empty(channel):
+        seen.append('empty')
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert seen == [(spec.Basic.GetOk, 0, b'one'), 'empty']
+
+
+@pytest.mark.parametrize('size', [0, 131064, 131065, 1 << 20])
+def test_bodies_of_all_sizes(parameters, queue, size):
+    body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    seen = []
+
+    def opened(channel):
+        channel.queue_declare(queue, exclusive=True)
+        channel.basic_publish('', queue, body)
+        channel.basic_publish('', queue, b'after')
+        channel.basic_consume(queue, on_message, auto_ack=True)
+
+    def on_message(channel, method, properties, body):
+        seen.append(body)
+        if len(seen) == 2:
+            channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert seen == [body, b'after']
+
+
+def test_nack_and_reject_give_back_and_broker_cancels(parameters, queue):
+    seen = []
+
+    def opened(channel):
+        channel.add_on_cancel_callback(lambda frame: cancelled(channel, frame.method))
+        channel.queue_declare(queue, exclusive=True)
+        channel.basic_publish('', queue, b'x')
+        channel.basic_consume(queue, on_message, consumer_tag='mine')
+
+    def on_message(channel, method, properties, body):
+        seen.append(method.redelivered)
+        if len(seen) == 1:
+            channel.basic_nack(method.delivery_tag)
+        elif len(seen) == 2:
+            channel.basic_reject(method.delivery_tag)
+        else:
+            channel.basic_ack(method.delivery_tag)
+            channel.queue_delete(queue)
+
+    def cancelled(channel, method):
+        seen.append(method.consumer_tag)
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert seen == [False, True, True, 'mine']
+
+
+def test_transaction(parameters, queue):
+    counts = []
+
+    def opened(channel):
+        channel.queue_declare(queue, exclusive=True)
+        channel.tx_select()
+        channel.basic_publish('', queue, b'dropped')
+        channel.tx_rollback()
+        channel.basic_publish('', queue, b'kept')
+        channel.tx_commit()
+        channel.queue_declare(queue, passive=True, callback=lambda frame: counted(channel, frame))
+
+    def counted(channel, frame):
+        counts.append(frame.method.message_count)
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert counts == [1]
+
+
+def test_many_channels(parameters):
+    opened = []
+
+    def on_open(connection):
+        for _ in range(200):
+            connection.channel(on_open_callback=on_channel)
+
+    def on_channel(channel):
+        opened.append(channel.channel_number)
+        channel.close()
+        if len(opened) == 200:
+            channel.connection.close()
+
+    assert closed_by_client(run(parameters, on_open))
+    assert sorted(opened) == list(range(1, 201))
+
+
+# Channels that end.
+
+
+def test_broker_closes_channel_and_the_connection_lives_on(parameters, queue):
+    seen = []
+
+    def opened(channel):
+        channel.add_on_close_callback(closed)
+        channel.queue_declare(queue, passive=True, callback=pytest.fail)
+
+    def closed(channel, reason):
+        seen.append(reason)
+        with pytest.raises(exceptions.ChannelWrongStateError) as info:
+            channel.queue_declare(queue)
+        assert info.value.__cause__ is reason
+        channel.connection.channel(on_open_callback=again)
+
+    def again(channel):
+        seen.append(channel.channel_number)
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    reason, number = seen
+    assert isinstance(reason, exceptions.ChannelClosedByBroker)
+    assert reason.reply_code == 404
+    assert queue in reason.reply_text
+    assert number == 1
+
+
+def test_double_ack_closes_the_channel(parameters, queue):
+    """Rule 27."""
+    seen = []
+
+    def opened(channel):
+        channel.add_on_close_callback(closed)
+        channel.queue_declare(queue, exclusive=True)
+        channel.basic_publish('', queue, b'x')
+        channel.basic_consume(queue, on_message)
+
+    def on_message(channel, method, properties, body):
+        channel.basic_ack(method.delivery_tag)
+        channel.basic_ack(method.delivery_tag)
+
+    def closed(channel, reason):
+        seen.append(reason.reply_code)
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert seen == [406]
+
+
+def test_bad_values_send_nothing_and_leave_the_channel_open(parameters, queue):
+    seen = []
+
+    def opened(channel):
+        nested = {'x-retries': [1, {'deep': {1, 2}}]}
+        for bad, path in (
+            (lambda: channel.queue_declare('q' * 256), 'queue'),
+            (lambda: channel.basic_publish('', queue, b'', pika.BasicProperties(headers=nested)),
+             r'headers.x-retries\[1\].deep'),
+            (lambda: channel.basic_publish('', queue, b'', pika.BasicProperties(priority=300)),
+             'priority'),
+            (lambda: channel.basic_publish('', queue, b'', pika.BasicProperties(expiration=1000)),
+             'expiration'), (lambda: channel.basic_publish('', queue, object()), 'body')):
+            with pytest.raises((TypeError, ValueError), match=path):
+                bad()
+        channel.queue_declare(queue, exclusive=True, callback=lambda frame: declared(channel))
+
+    def declared(channel):
+        seen.append('declared')
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+    assert seen == ['declared']
+
+
+# Exceptions of callbacks.
+
+
+def test_exception_comes_out_of_start_and_the_connection_lives_on(parameters, queue):
+    seen = []
+    ends = []
+
+    def opened(channel):
+        channel.queue_declare(queue, exclusive=True)
+        for number in range(5):
+            channel.basic_publish('', queue, b'%d' % number)
+        channel.basic_consume(queue, on_message)
+
+    def on_message(channel, method, properties, body):
+        channel.basic_ack(method.delivery_tag)
+        seen.append(body)
+        if body == b'2':
+            raise Boom('poison')
+        if body == b'4':
+            channel.connection.close()
+
+    def closed(connection, reason):
+        ends.append(reason)
+        connection.ioloop.stop()
+
+    connection = pika.SelectConnection(parameters,
+                                       on_open_callback=in_channel(opened),
+                                       on_close_callback=closed)
+    with pytest.raises(Boom) as info:
+        connection.ioloop.start()
+    assert str(info.value) == 'poison'
+    assert 'on_message_callback' in info.value.__notes__[0]
+    assert seen == [b'0', b'1', b'2']
+    assert connection.is_open
+    connection.ioloop.start()
+    assert seen == [b'0', b'1', b'2', b'3', b'4']
+    assert closed_by_client(ends[0])
+
+
+@pytest.mark.skipif(not hasattr(signal, 'pthread_kill'), reason='a signal to oneself: POSIX')
+def test_ctrl_c_gets_out_and_the_connection_can_be_closed(parameters):
+    ends = []
+
+    def opened(connection):
+        main = threading.main_thread().ident
+        threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+
+    def closed(connection, reason):
+        ends.append(reason)
+        connection.ioloop.stop()
+
+    connection = pika.SelectConnection(parameters,
+                                       on_open_callback=opened,
+                                       on_close_callback=closed)
+    with pytest.raises(KeyboardInterrupt):
+        connection.ioloop.start()
+    connection.close()
+    connection.ioloop.start()
+    assert closed_by_client(ends[0])
+
+
+# What does not open.
+
+
+def test_open_error_without_callback_comes_out_of_start():
+    connection = pika.SelectConnection(pika.ConnectionParameters('127.0.0.1', refused_port()))
+    with pytest.raises(endpoints.ConnectError):
+        connection.ioloop.start()
+    assert connection.is_closed
+
+
+def test_wrong_password(parameters):
+    parameters.credentials = pika.PlainCredentials('guest', 'wrong')
+    end = run(parameters)
+    assert isinstance(end, exceptions.ProbableAuthenticationError)
+    assert 'ACCESS_REFUSED' in str(end)
+    assert 'wrong' not in str(end)
+    assert (end.host, end.port, end.phase) == (parameters.host, parameters.port, 'handshake')
+
+
+def test_missing_virtual_host(parameters, unique_name):
+    parameters.virtual_host = f'missing-{unique_name}'
+    end = run(parameters)
+    assert isinstance(end, exceptions.ProbableAccessDeniedError)
+    assert 'missing-' in str(end)
+
+
+def test_mechanism_that_is_not_offered(parameters):
+    parameters.credentials = Kerberos()
+    assert isinstance(run(parameters), exceptions.AuthenticationError)
+
+
+class Kerberos(pika.PlainCredentials):
+    TYPE = 'GSSAPI'
+
+    def __init__(self):
+        super().__init__('', '')
+
+    def response_for(self, start):
+        return None, None
+
+
+def test_refused_port_is_tried_as_often_as_asked():
+    port = refused_port()
+    start = time.monotonic()
+    end = run(pika.ConnectionParameters('127.0.0.1', port, connection_attempts=3, retry_delay=0.05))
+    assert isinstance(end, endpoints.ConnectError)
+    assert isinstance(end.__cause__, ConnectionRefusedError)
+    assert (end.host, end.port, end.phase) == ('127.0.0.1', port, 'connect')
+    assert len(end.errors) == 2
+    assert time.monotonic() - start >= 0.1
+
+
+def test_close_while_it_waits_for_the_next_attempt():
+    loop = pika.adapters.IOLoop()
+    ends = []
+    connection = pika.SelectConnection(pika.ConnectionParameters('127.0.0.1',
+                                                                 refused_port(),
+                                                                 connection_attempts=9,
+                                                                 retry_delay=60),
+                                       on_open_error_callback=lambda c, error:
+                                       (ends.append(error), loop.stop()),
+                                       custom_ioloop=loop)
+    loop.call_later(0.1, connection.close)
+    loop.start()
+    assert isinstance(ends[0], exceptions.ConnectionOpenAborted)
+
+
+def test_addresses_of_a_name_are_tried_in_turn(parameters, monkeypatch):
+    """And a thread looks them up."""
+    threads = []
+
+    def resolve(wanted):
+        threads.append(threading.current_thread())
+        return [(socket.AF_INET, ('127.0.0.1', refused_port())),
+                (socket.AF_INET, ('127.0.0.1', parameters.port))]
+
+    monkeypatch.setattr(endpoints, 'resolve', resolve)
+    parameters.host = 'some.name.example'
+    assert closed_by_client(run(parameters))
+    assert threads[0] is not threading.main_thread()
+
+
+def test_name_that_does_not_resolve():
+    end = run(pika.ConnectionParameters('no.such.host.invalid'))
+    assert isinstance(end, endpoints.NameResolutionError)
+    assert isinstance(end, socket.gaierror)
+    assert end.phase == 'resolve'
+
+
+def test_resolver_that_hangs_is_bounded(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(endpoints, 'resolve', lambda parameters: over.wait(20) and [])
+    end = run(pika.ConnectionParameters('slow.example', stack_timeout=0.2), seconds=5)
+    over.set()
+    assert isinstance(end, endpoints.NameResolutionError)
+    assert 'timed out' in str(end)
+
+
+def test_port_where_http_answers():
+    with listening(lambda peer:
+                   (peer.recv(8), peer.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n'))) as port:
+        end = run(pika.ConnectionParameters('127.0.0.1', port))
+    assert isinstance(end, exceptions.IncompatibleProtocolError)
+    assert 'HTTP' in str(end)
+
+
+def test_port_that_hangs_up():
+    """Rule 1: no "incompatible protocol"."""
+    with listening(lambda peer: (peer.recv(8), peer.shutdown(socket.SHUT_RDWR))) as port:
+        end = run(pika.ConnectionParameters('127.0.0.1', port))
+    assert isinstance(end, exceptions.StreamLostError)
+    assert end.phase == 'handshake'
+
+
+def test_silent_port_is_bounded_by_stack_timeout():
+    with listening() as port:
+        start = time.monotonic()
+        end = run(pika.ConnectionParameters('127.0.0.1', port, stack_timeout=0.3))
+    assert 0.2 < time.monotonic() - start < 5
+    assert isinstance(end, exceptions.AMQPConnectionError)
+    assert 'Connection.Start' in str(end)
+    assert (end.port, end.phase) == (port, 'handshake')
+
+
+def test_port_that_takes_no_connection_is_bounded_by_socket_timeout():
+    """A listener with a full backlog answers no SYN."""
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', 0))
+        server.listen(0)
+        address = server.getsockname()
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                filler = stack.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(address)
+            start = time.monotonic()
+            end = run(pika.ConnectionParameters(*address, socket_timeout=0.3))
+    assert 0.2 < time.monotonic() - start < 5
+    assert isinstance(end, endpoints.ConnectError)
+    assert 'timed out after 0.3 s' in str(end)
+
+
+# TLS.
+
+
+def tls_parameters(url, context, **more):
+    parameters = pika.URLParameters(url)
+    parameters.ssl_options = pika.SSLOptions(context, **more)
+    return parameters
+
+
+def test_tls(tls_url, tls_context, queue):
+    body = bytes(300_000)
+    seen = []
+
+    def opened(channel):
+        channel.queue_declare(queue, exclusive=True)
+        channel.basic_publish('', queue, body)
+        channel.basic_consume(queue, on_message)
+
+    def on_message(channel, method, properties, body):
+        seen.append(body)
+        channel.connection.close()
+
+    assert closed_by_client(run(tls_parameters(tls_url, tls_context), in_channel(opened)))
+    assert seen == [body]
+
+
+def test_external(tls_url, client_context):
+    """The user is the common name in the client's certificate."""
+    parameters = tls_parameters(tls_url, client_context)
+    parameters.credentials = pika.credentials.ExternalCredentials()
+    opened = []
+    end = run(parameters, lambda c: (opened.append(1), c.close()))
+    assert closed_by_client(end) and opened
+
+
+def test_external_without_a_certificate(tls_url, tls_context):
+    parameters = tls_parameters(tls_url, tls_context)
+    parameters.credentials = pika.credentials.ExternalCredentials()
+    assert isinstance(run(parameters), exceptions.ProbableAuthenticationError)
+
+
+def test_certificate_of_another_host(tls_context, wrong_host_context):
+    with listening(context=wrong_host_context) as port:
+        end = run(tls_parameters(f'amqps://guest:guest@localhost:{port}', tls_context))
+    assert isinstance(end, tls.TLSError)
+    assert end.phase == 'TLS'
+    assert 'CERTIFICATE_VERIFY_FAILED' in str(end)
+    assert isinstance(end.__cause__, ssl.SSLCertVerificationError)
+
+
+def test_tls_on_a_port_without_it(parameters, tls_context):
+    parameters.ssl_options = pika.SSLOptions(tls_context, 'localhost')
+    assert isinstance(run(parameters), tls.TLSError)
+
+
+def test_silent_port_with_tls_is_bounded_by_stack_timeout(tls_context):
+    """socket_timeout is for TCP, which is there."""
+    with listening() as port:
+        parameters = tls_parameters(f'amqps://guest:guest@127.0.0.1:{port}', tls_context)
+        parameters.socket_timeout = 0.1
+        parameters.stack_timeout = 0.5
+        start = time.monotonic()
+        end = run(parameters)
+    assert 0.4 < time.monotonic() - start < 5
+    assert isinstance(end, tls.TLSError)
+    assert 'timed out after 0.5 s' in str(end)
