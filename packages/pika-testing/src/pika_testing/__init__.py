@@ -1,3 +1,21 @@
 """Tools for testing AMQP 0-9-1 adapters and programs without a socket."""
 
+from pika_testing.describe import describe
+from pika_testing.peer import (
+    HANDSHAKE,
+    HANDSHAKE_SCRIPT,
+    ScriptedPeer,
+    converse,
+    message_frames,
+    open_channel,
+    open_connection,
+)
+from pika_testing.recorder import Recorder
+from pika_testing.session import Outcome, Session, contexts_of
+
+__all__ = [
+    'HANDSHAKE', 'HANDSHAKE_SCRIPT', 'Outcome', 'Recorder', 'ScriptedPeer', 'Session',
+    'contexts_of', 'converse', 'describe', 'message_frames', 'open_channel', 'open_connection'
+]
+
 __version__ = '0.1.0'
