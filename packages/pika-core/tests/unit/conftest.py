@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 from pika import frame, spec
 from pika.connection import Connection, ConnectionParameters
+
+hypothesis.settings.register_profile('short', deadline=None, derandomize=True, max_examples=60)
+# By hand: pytest --hypothesis-profile=long
+hypothesis.settings.register_profile('long', deadline=None, max_examples=5000)
+hypothesis.settings.load_profile('short')
 
 START = spec.Connection.Start(server_properties={
     'product': 'a list',
