@@ -21,17 +21,24 @@ if TYPE_CHECKING:
     Chunk = Union[bytes, memoryview]
 
 BARRIERS = frozenset((spec.Confirm.Select, spec.Tx.Select, spec.Tx.Commit, spec.Tx.Rollback))
+# The barrier that stands until it is answered: RabbitMQ ends the connection with 504 for anything
+# that comes on the channel while it commits.
+_COMMIT = spec.Tx.Commit
 
 
 class Call:
-    """A method on its way to the broker; `wanted` turns False when the caller stops waiting."""
-    __slots__ = ('method', 'frame', 'context', 'wanted')
+    """A method on its way to the broker; `wanted` turns False when the caller stops waiting.
+
+    number: calls with lower ones are sent before.
+    """
+    __slots__ = ('method', 'frame', 'context', 'wanted', 'number')
 
     def __init__(self, method: amqp_object.Method, frame: bytes, context: Any) -> None:
         self.method = method
         self.frame = frame
         self.context = context
         self.wanted = True
+        self.number = 0
 
     @property
     def expects_reply(self) -> bool:
@@ -44,17 +51,22 @@ class CallQueue:
 
     def __init__(self) -> None:
         self.outstanding: Call | None = None
-        self.barriers = 0  # waiting methods that nothing may overtake
+        self.barriers = 0  # methods that nothing may overtake; 0 means that no chunks wait either
+        self._pushed = 0
         self._waiting: deque[Call | list[Chunk]] = deque()
+        self._chunks = 0  # how many of those are lists
 
     def push(self, call: Call) -> None:
         """Put a call at the end; `take_ready` says when it goes out."""
         self.barriers += type(call.method) in BARRIERS
+        self._pushed += 1
+        call.number = self._pushed
         self._waiting.append(call)
 
     def push_chunks(self, chunks: list[Chunk]) -> None:
         """Put at the end what may not overtake a barrier."""
         self._waiting.append(chunks)
+        self._chunks += 1
 
     def take_ready(self) -> list[Chunk]:
         """Remove all that may be sent now, up to the next method that the broker answers."""
@@ -63,16 +75,28 @@ class CallQueue:
         while waiting:
             item = waiting[0]
             if isinstance(item, list):
-                ready.extend(item)
+                if self.outstanding is not None and type(self.outstanding.method) is _COMMIT:
+                    break
+                ready += item
+                self._chunks -= 1
             elif self.outstanding is not None:
                 break
             else:
                 ready.append(item.frame)
-                self.barriers -= type(item.method) in BARRIERS
+                if type(item.method) is not _COMMIT:
+                    self.barriers -= type(item.method) in BARRIERS
                 if item.expects_reply:
                     self.outstanding = item
             waiting.popleft()
+        if self._chunks and not self.barriers:  # then calls are all that these waited behind
+            ready += self._take_chunks()
         return ready
+
+    def _take_chunks(self) -> list[Chunk]:
+        chunks = [chunk for item in self._waiting if isinstance(item, list) for chunk in item]
+        self._waiting = deque(item for item in self._waiting if isinstance(item, Call))
+        self._chunks = 0
+        return chunks
 
     def answers(self, method: amqp_object.Method) -> bool:
         """Whether `method` is an answer to the outstanding call."""
@@ -83,6 +107,8 @@ class CallQueue:
         call = self.outstanding
         assert call is not None
         self.outstanding = None
+        if type(call.method) is _COMMIT:
+            self.barriers -= 1
         return call
 
     def abandon(self, context: object) -> Call | None:
