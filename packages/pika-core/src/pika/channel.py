@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 MAX_CHANNELS = 65535
+FLUSH_AT = 65536  # bytes that do not wait for the end of the turn
 
 
 class Channel:
@@ -213,7 +214,7 @@ class Channel:
         protocol = self._protocol
         protocol.publish(self.channel_number, exchange, routing_key, body, properties, mandatory)
         connection = self.connection
-        if not connection._will_flush or protocol.bytes_pending >= 65536:
+        if not connection._will_flush or protocol.bytes_pending >= FLUSH_AT:
             connection._flush_soon()
 
     def basic_ack(self, delivery_tag: int = 0, multiple: bool = False) -> None:

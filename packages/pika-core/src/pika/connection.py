@@ -18,7 +18,7 @@ from collections import deque
 
 from pika import events, exceptions, frame, spec
 from pika import protocol as pika_protocol
-from pika.channel import Channel
+from pika.channel import FLUSH_AT, Channel
 from pika.parameters import ConnectionParameters as ConnectionParameters
 from pika.parameters import Parameters as Parameters
 from pika.parameters import SSLOptions as SSLOptions
@@ -67,7 +67,6 @@ LOGGER = logging.getLogger(__name__)
 
 DISPATCH_EVENTS = 200  # events in one turn of the loop
 DISPATCH_SECONDS = 0.005
-FLUSH_AT = 65536  # bytes that do not wait for the end of the turn
 LINGER_SECONDS = 10.0  # for a peer that does not take our last bytes
 
 
@@ -130,6 +129,7 @@ class Connection:
         self._channels: dict[int, Channel] = {}
         self._on_open: list[Callable[[Self], object]] = []
         self._on_open_error: list[Callable[[Self, Exception], object]] = []
+        self._raise_open_error = True  # nobody has said what else to do with it
         self._on_close: list[Callable[[Self, Exception], object]] = []
         self._on_blocked: list[Callable[..., object]] = []
         self._on_unblocked: list[Callable[..., object]] = []
@@ -147,9 +147,7 @@ class Connection:
         self._renew()
         if on_open_callback is not None:
             self.add_on_open_callback(on_open_callback)
-        if on_open_error_callback is None:
-            self._on_open_error.append(raise_open_error)
-        else:
+        if on_open_error_callback is not None:
             self.add_on_open_error_callback(on_open_error_callback)
         if on_close_callback is not None:
             self.add_on_close_callback(on_close_callback)
@@ -231,11 +229,9 @@ class Connection:
 
         remove_default: the error does not come out of the loop besides.
         """
-        if remove_default and raise_open_error in self._on_open_error:
-            self._on_open_error.remove(raise_open_error)
-        # The one that raises stays the last.
-        self._on_open_error.insert(
-            len(self._on_open_error) - (not remove_default), _checked(callback))
+        self._on_open_error.append(_checked(callback))
+        if remove_default:
+            self._raise_open_error = False
 
     def add_on_close_callback(self, callback: Callable[[Self, Exception], object]) -> None:
         """Have `callback(connection, reason)` called when a connection that was open has ended."""
@@ -524,6 +520,8 @@ class Connection:
             channel._end(reason)
         for callback in self._on_close if self._opened else self._on_open_error:
             self._calls.append(('connection end', callback, (self, reason)))
+        if self._raise_open_error and not self._opened:
+            self._calls.append(('connection end', raise_open_error, (self, reason)))
 
     _HANDLERS: ClassVar[dict[type[events.Event], Callable[..., None]]] = {
         events.Delivery: _on_delivery,

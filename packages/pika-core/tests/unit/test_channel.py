@@ -115,6 +115,25 @@ def test_lost_connection_closes_channels(connection, channel, log, calls):
     assert isinstance(calls[0][2], exceptions.StreamLostError)
 
 
+@pytest.mark.parametrize('name, arguments', [
+    ('basic_ack', (1,)),
+    ('basic_nack', (1,)),
+    ('basic_reject', (1,)),
+    ('basic_publish', ('', 'q', b'')),
+    ('basic_consume', ('q', print)),
+    ('basic_cancel', ('c',)),
+    ('basic_get', ('q', print)),
+    ('basic_qos', ()),
+    ('queue_declare', ('q',)),
+])
+def test_channel_that_is_not_open_refuses(connection, name, arguments):
+    channel = connection.channel()
+    connection.sent()
+    with pytest.raises(exceptions.ChannelWrongStateError, match='is opening'):
+        getattr(channel, name)(*arguments)
+    assert connection.sent() == []
+
+
 # Calls: the method sent, the answer, what the callback gets.
 
 NOWAIT = [

@@ -68,6 +68,7 @@ def test_capabilities_are_those_of_the_broker(make, connection):
     assert connection.publisher_confirms is True
     assert connection.basic_nack is True
     assert connection.exchange_exchange_bindings is False
+    assert connection.consumer_cancel_notify is False
     assert make().publisher_confirms is False
 
 
@@ -81,6 +82,7 @@ def test_stream_lost_in_handshake_is_an_open_error(make, log, calls, lose):
     assert isinstance(error, exceptions.AMQPConnectionError)
     assert error.phase == 'handshake'
     assert connection.is_closed
+    assert connection.connection_state == Connection.CONNECTION_CLOSED
     connection.connect_failed(Boom())
     connection.eof_received()
     assert len(calls) == 1
@@ -128,9 +130,11 @@ def test_open_error_callback_replaces_the_default(make, log, calls):
 def test_open_error_callback_beside_the_default(make, log, calls):
     connection = make()
     connection.add_on_open_error_callback(log('mine'), remove_default=False)
+    connection.add_on_open_error_callback(log('second'), remove_default=False)
     with pytest.raises(Boom):
         connection.connect_failed(Boom())
-    assert names(calls) == ['mine']
+        connection.run()
+    assert names(calls) == ['mine', 'second']
 
 
 def test_what_credentials_raise_is_the_open_error(make, log, calls, monkeypatch):

@@ -18,7 +18,7 @@ from pika_select.ioloop import IOLoop, Timer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from typing import ClassVar
 
     from pika.parameters import Parameters
@@ -50,6 +50,7 @@ class SelectConnection(Connection):
                  custom_ioloop: IOLoop | None = None,
                  internal_connection_workflow: bool = True) -> None:
         self._ioloop = IOLoop() if custom_ioloop is None else custom_ioloop
+        self._plan: Generator[endpoints.Step, endpoints.Outcome, Exception] | None = None
         self._attempt: _Attempt | None = None
         self._looking_up: endpoints.Resolve | None = None
         self._step_timer: Timer | None = None
@@ -79,19 +80,23 @@ class SelectConnection(Connection):
         self._call_soon(lambda: self._advance(None))
 
     def _attempt_failed(self, error: Exception) -> None:
-        self._advance(error)
+        if self._plan is None:  # others have connected it
+            super()._attempt_failed(error)
+        else:
+            self._advance(error)
 
     def _stop_connecting(self) -> None:
         self._leave_step()
-        self._plan.close()
+        self._plan = None
 
     def _advance(self, outcome: endpoints.Outcome) -> None:
         self._leave_step()
+        if self._plan is None:  # close() was called
+            return
         try:
             step = self._plan.send(outcome)
         except StopIteration as end:
-            if end.value is not None:  # else the plan was closed
-                self.connect_failed(end.value)
+            self.connect_failed(end.value)
         else:
             self._STEPS[type(step)](self, step)
 
