@@ -50,9 +50,9 @@ class ChannelState:
         self._outbox = outbox
         self._max_payload = max_payload
         self._tags_made = 0
-        # Consumers cancelled with nowait: messages may still come until the next answer proves that
-        # the broker knows.
-        self._fading: dict[str, Consumer] = {}
+        # Consumers cancelled with nowait: messages may still come until the answer to a later call
+        # proves that the broker knows.
+        self._fading: dict[str, tuple[Consumer, Call]] = {}
         self._close: Call | None = None
         self._reason: exceptions.ChannelClosed | None = None
 
@@ -60,17 +60,14 @@ class ChannelState:
 
     def call(self, method: amqp_object.Method, context: Any) -> None:
         """Queue `method`; it goes out when all before it on this channel are answered."""
-        call = Call(method, self._encode(method), context)
-        if not call.expects_reply and context is not None:
-            raise ValueError(
-                f'{method.NAME} with nowait has no answer that could bring a context back')
+        call = self._new_call(method, context)
         if type(method) is spec.Channel.Close:
             self._send_close(call)
             return
         if type(method) is spec.Confirm.Select and self.confirms is None:
             self.confirms = Confirms()
         elif type(method) is spec.Basic.Cancel:
-            self._cancel(method)
+            self._cancel(method, call)
         self._push(call)
 
     def consume(self, method: spec.Basic.Consume, context: Any, owner: Any) -> str:
@@ -81,7 +78,7 @@ class ChannelState:
         tag = method.consumer_tag
         if tag in self.consumers or tag in self._fading:
             raise exceptions.DuplicateConsumerTag(tag)
-        call = Call(method, self._encode(method), context)
+        call = self._new_call(method, context)
         self.consumers[tag] = Consumer(owner, method.no_ack)
         self._push(call)
         return tag
@@ -98,15 +95,17 @@ class ChannelState:
         if self._close is not None and self._close.context is context:
             self._close.wanted = False
             return True
-        unanswered = self.calls.outstanding
         call = self.calls.abandon(context)
         if call is None:
             return self.confirms is not None and self.confirms.abandon(context)
-        if isinstance(call.method, spec.Basic.Consume):
-            if call is unanswered:
-                self.consumers[call.method.consumer_tag].cancelled = True
-            else:
-                del self.consumers[call.method.consumer_tag]
+        sent = call is self.calls.outstanding
+        method = call.method
+        if isinstance(method, spec.Basic.Consume) and not sent:
+            self.consumers.pop(method.consumer_tag, None)
+        elif isinstance(method, (spec.Basic.Consume, spec.Basic.Cancel)):
+            consumer = self.consumers.get(method.consumer_tag)
+            if consumer is not None:  # a cancel that was taken back leaves the consumer as it was
+                consumer.cancelled = sent
         return True
 
     def contexts(self) -> list[Any]:
@@ -122,6 +121,13 @@ class ChannelState:
         """Send channel.open."""
         method = spec.Channel.Open()
         self._push(Call(method, self._encode(method), context))
+
+    def _new_call(self, method: amqp_object.Method, context: Any) -> Call:
+        call = Call(method, self._encode(method), context)
+        if not call.expects_reply and context is not None:
+            raise ValueError(
+                f'{method.NAME} with nowait has no answer that could bring a context back')
+        return call
 
     def _encode(self, method: amqp_object.Method) -> bytes:
         encoded = frame.method_frame(self.number, method)
@@ -142,13 +148,22 @@ class ChannelState:
         self.incoming = None
         self._outbox.write(call.frame)
 
-    def _cancel(self, method: spec.Basic.Cancel) -> None:
+    def _cancel(self, method: spec.Basic.Cancel, call: Call) -> None:
         consumer = self.consumers.get(method.consumer_tag)
         if consumer is None:
             return
         consumer.cancelled = True
         if method.nowait:
-            self._fading[method.consumer_tag] = self.consumers.pop(method.consumer_tag)
+            del self.consumers[method.consumer_tag]
+            self._fading[method.consumer_tag] = consumer, call
+
+    def _forget_fading(self, answered: Call) -> None:
+        for tag, (_, cancel) in list(self._fading.items()):
+            if cancel.number < answered.number:
+                del self._fading[tag]
+
+    def _find_fading(self, tag: str) -> Consumer | None:
+        return self._fading[tag][0] if tag in self._fading else None
 
     # What the broker does.
 
@@ -187,12 +202,12 @@ class ChannelState:
         incoming = self._expect_content('body')
         return self._on_whole(incoming) if incoming.whole_frame(payload, start, end) else None
 
-    def on_streamed_body(self) -> events.Event | None:
-        """Take the end of a body frame whose payload has gone into `incoming` already."""
+    def on_streamed_body(self, unwanted: int) -> events.Event | None:
+        """Take the end of a body frame; its payload is in `incoming`, or was unwanted."""
         if self.phase == CLOSING:
             return None
         incoming = self._expect_content('body')
-        return self._on_whole(incoming) if incoming.streamed_frame() else None
+        return self._on_whole(incoming) if incoming.streamed_frame(unwanted) else None
 
     def _expect_content(self, what: str) -> content.IncomingContent:
         if self.incoming is None:
@@ -213,7 +228,7 @@ class ChannelState:
                    body: bytes) -> events.Event | None:
         """Take a complete message for a consumer."""
         tag = method.consumer_tag
-        consumer = self.consumers.get(tag) or self._fading.get(tag)
+        consumer = self.consumers.get(tag) or self._find_fading(tag)
         if consumer is None:
             raise exceptions.ProtocolViolationError(
                 spec.COMMAND_INVALID,
@@ -239,7 +254,7 @@ class ChannelState:
         return self._on_reply(method, properties, body)
 
     def _give_back(self, delivery_tag: int) -> None:
-        self._outbox.write(self._encode(spec.Basic.Reject(delivery_tag, requeue=True)))
+        self.send_chunks([self._encode(spec.Basic.Reject(delivery_tag, requeue=True))])
 
     # Answers.
 
@@ -248,11 +263,13 @@ class ChannelState:
                   properties: spec.BasicProperties | None = None,
                   body: bytes | None = None) -> events.Event | None:
         call = self.calls.take_answered()
-        self._fading.clear()
+        if self._fading:
+            self._forget_fading(call)
         effect = self._EFFECTS.get(type(method))
         if effect is not None:
             effect(self, call, method)
-        self._outbox.write_all(self.calls.take_ready())
+        if self.phase == OPEN:  # not when an abandoned open is being closed
+            self._outbox.write_all(self.calls.take_ready())
         if call.wanted:
             return events.Reply(self.number, method, call.context, properties, body)
         return None
@@ -271,9 +288,9 @@ class ChannelState:
     def _on_consume_ok(self, call: Call, method: spec.Basic.ConsumeOk) -> None:
         if not call.wanted and method.consumer_tag in self.consumers:
             cancel = spec.Basic.Cancel(method.consumer_tag)
-            self._cancel(cancel)
-            late = Call(cancel, self._encode(cancel), None)
+            late = self._new_call(cancel, None)
             late.wanted = False
+            self._cancel(cancel, late)
             self.calls.push(late)
 
     def _on_cancel_ok(self, call: Call, method: spec.Basic.CancelOk) -> None:
@@ -281,7 +298,9 @@ class ChannelState:
         # what was asked.
         asked = call.method
         if isinstance(asked, spec.Basic.Cancel):
-            self.consumers.pop(asked.consumer_tag, None)
+            consumer = self.consumers.get(asked.consumer_tag)
+            if consumer is not None and consumer.cancelled:  # else it is a new one with the old tag
+                del self.consumers[asked.consumer_tag]
 
     # Methods that come by themselves.
 

@@ -142,9 +142,9 @@ class IncomingContent:
         self.feed(memoryview(payload)[start:end])
         return self.streamed_frame()
 
-    def streamed_frame(self) -> bool:
-        """A body frame ended whose payload was fed; True when the body is complete."""
-        self._check(0)
+    def streamed_frame(self, unwanted: int = 0) -> bool:
+        """A body frame ended whose payload was fed, but for `unwanted` bytes; True when complete."""
+        self._check(unwanted)
         if self.received < self.size:
             return False
         if self._buffer is not None:

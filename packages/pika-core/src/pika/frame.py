@@ -65,7 +65,7 @@ END_OCTET = bytes((END,))
 OVERHEAD = spec.FRAME_HEADER_SIZE + spec.FRAME_END_SIZE  # bytes of a frame beside its payload
 
 # Not on the wire: what FrameReader calls a body frame whose payload went into its sink while it
-# arrived.
+# arrived. The end of its place is the number of bytes that had no sink to go to.
 STREAMED_BODY = 0
 
 HEAD = struct.Struct('>BHI')
@@ -124,6 +124,7 @@ class FrameReader:
         self._streaming = False
         self._stream_channel = 0
         self._stream_left = 0  # bytes of payload still to come
+        self._unwanted = 0  # bytes of payload that no sink took
         self._sink: BodySink | None = None
         self._lent: memoryview | None = None
         self._scratch: bytearray | None = None
@@ -196,6 +197,7 @@ class FrameReader:
             self._stream_channel = channel
             self._stream_left = size
             self._sink = self._find_sink(channel, size)
+            self._unwanted = size if self._sink is None else 0
             return self._stream()
         start = offset + 7
         end = start + size
@@ -227,7 +229,7 @@ class FrameReader:
         self.offset += 1
         self._streaming = False
         self._sink = None
-        return STREAMED_BODY, self._stream_channel, 0, 0
+        return STREAMED_BODY, self._stream_channel, 0, self._unwanted
 
 
 class Frame(amqp_object.AMQPObject):

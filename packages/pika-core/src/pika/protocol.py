@@ -212,7 +212,7 @@ class Protocol:
     def _heard(self, now: float) -> None:
         self._now = now
         heartbeat = self._handshake.heartbeat
-        if heartbeat:
+        if heartbeat and self.state != CLOSING_CONNECTION:  # where its own deadline counts
             self._deadlines.set('silence', now + heartbeat + HEARTBEAT_GRACE)
 
     # Commands.
@@ -346,6 +346,8 @@ class Protocol:
         An unsent call is taken back; the late answer of a sent one is swallowed: a late message of
         Basic.Get is requeued, a late consumer cancelled, a late channel closed.
         """
+        if context is None:
+            return
         if self._close is not None and self._close.context is context:
             self._close.wanted = False
             return
@@ -367,7 +369,7 @@ class Protocol:
         Raises:
           ConnectionWrongStateError: it is closing or closed already.
         """
-        if self.state in (CLOSING_CONNECTION, ENDED):
+        if self.state in (CLOSING_CONNECTION, ENDED) or self._close is not None:
             raise exceptions.ConnectionWrongStateError(
                 f'close() on a connection that is {self.state}')
         method = spec.Connection.Close(code, text, 0, 0)
@@ -378,6 +380,7 @@ class Protocol:
             self._give_up(
                 exceptions.ConnectionOpenAborted(
                     f'closed by the client before it was open: ({code}) {text!r}'), now)
+            self._deadlines.set('close', now)  # the event is there already
             return
         self.state = CLOSING_CONNECTION
         self._outbox.write(encoded)
@@ -413,6 +416,8 @@ class Protocol:
         """Parse at most one event's worth; None when more bytes are needed. Never raises."""
         if self.state == ENDED:
             return None
+        if self._close is not None and self._given_up is not None:  # before it was open
+            return self._closed(self._given_up)
         try:
             while True:
                 place = self._frames.next()
@@ -478,7 +483,7 @@ class Protocol:
 
     def _on_streamed_body(self, channel: int, start: int, end: int) -> events.Event | None:
         state = self._receiving_channel(channel)
-        return None if state is None else state.on_streamed_body()
+        return None if state is None else state.on_streamed_body(end)
 
     def _on_heartbeat(self, channel: int, start: int, end: int) -> None:
         if channel or start != end:  # rule 5

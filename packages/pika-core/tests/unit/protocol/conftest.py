@@ -46,28 +46,27 @@ class Client:
     def open(self, *numbers):
         """Open these channels."""
         for number in numbers:
-            self.protocol.open_channel(f'open {number}', number)
-            self.says((number, spec.Channel.Open()))
-            self.hears((number, spec.Channel.OpenOk()),
-                       gives=events.Reply(number, spec.Channel.OpenOk(), f'open {number}'))
+            self.protocol.open_channel('open', number)
+            self._answered(number, spec.Channel.Open(), spec.Channel.OpenOk(b''), 'open')
+        return self
+
+    def call(self, channel, method, answer):
+        """Call, and get this answer."""
+        self.protocol.call(channel, method, 'call')
+        self._answered(channel, method, answer, 'call')
         return self
 
     def consume(self, channel, tag, **arguments):
         """Start a consumer, who is called `owner of TAG`."""
         method = spec.Basic.Consume(queue='q', consumer_tag=tag, **arguments)
-        self.protocol.consume(channel, method, f'consume {tag}', f'owner of {tag}')
-        self.says((channel, method))
-        self.hears((channel, spec.Basic.ConsumeOk(tag)),
-                   gives=events.Reply(channel, spec.Basic.ConsumeOk(tag), f'consume {tag}'))
+        self.protocol.consume(channel, method, 'consume', f'owner of {tag}')
+        self._answered(channel, method, spec.Basic.ConsumeOk(tag), 'consume')
         return self
 
-    def confirm(self, channel):
-        """Switch publisher confirms on."""
-        self.protocol.call(channel, spec.Confirm.Select(), 'select')
-        self.says((channel, spec.Confirm.Select()))
-        self.hears((channel, spec.Confirm.SelectOk()),
-                   gives=events.Reply(channel, spec.Confirm.SelectOk(), 'select'))
-        return self
+    def _answered(self, channel, method, answer, context):
+        self.says((channel, method))
+        self.hears((channel, answer), gives=events.Reply(channel, answer, context))
+        self.returned.remove(context)
 
     def hears(self, *what, gives=()):
         """The broker sends these; the events must be exactly those of `gives`, one or several."""
