@@ -201,7 +201,7 @@ def typecheck(session: nox.Session) -> None:
         for path in sorted(TOP.glob('packages/*/src')) + sorted(TOP.glob('packages/*/typing_tests'))
     ]
     session.run('mypy', '--strict', *paths)
-    session.run('pyright')
+    session.run('pyright', '--project', str(TOP / 'pyproject.toml'))
 
 
 @nox.session
