@@ -67,6 +67,7 @@ LOGGER = logging.getLogger(__name__)
 
 DISPATCH_EVENTS = 200  # events in one turn of the loop
 DISPATCH_SECONDS = 0.005
+JOIN_UP_TO = 2 * FLUSH_AT  # bytes; large bodies go out by reference
 LINGER_SECONDS = 10.0  # for a peer that does not take our last bytes
 
 
@@ -401,7 +402,9 @@ class Connection:
         pending = protocol.bytes_pending
         if pending and self._transport is not None:
             self.bytes_sent += pending
-            self._transport.writelines(protocol.data_to_send())
+            chunks = protocol.data_to_send()
+            # A hundred acks are a hundred chunks: one copy costs less than what each would later.
+            self._transport.writelines([b''.join(chunks)] if pending <= JOIN_UP_TO else chunks)
         due = protocol.next_timeout()
         if due is not None and (self._timer is None or due < self._timer_due):
             self._cancel_timer()

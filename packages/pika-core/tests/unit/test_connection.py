@@ -373,6 +373,21 @@ def test_64_kib_do_not_wait_for_the_end_of_the_turn(connection, inside, message)
         assert len(sends) == 2
 
 
+def test_small_chunks_are_joined_and_large_bodies_referred_to(connection, monkeypatch):
+    channel = connection.open_channel()
+    written = []
+    monkeypatch.setattr(connection.stream, 'writelines', written.append)
+    for _ in range(3):
+        channel.basic_publish('', 'q', b'small')
+    connection.run()
+    body = bytes(200_000)
+    channel.basic_publish('', 'q', body)
+    connection.run()
+    small, large = written
+    assert len(small) == 1
+    assert any(isinstance(chunk, memoryview) and chunk.obj is body for chunk in large)
+
+
 def test_bytes_are_counted(connection):
     sent, received = connection.bytes_sent, connection.bytes_received
     assert sent == len(b''.join(connection.stream.sends))
