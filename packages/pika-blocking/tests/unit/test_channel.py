@@ -1,4 +1,4 @@
-"""Calls, answers, confirms, consumers and the ends of channels, with a broker that follows a script."""
+"""Calls, answers, confirms and the ends of channels, with a broker that follows a script."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_channel_closed_by_the_broker_while_idle(serve):
 
 
 def test_a_call_on_a_channel_that_is_closed_tells_of_it(serve):
-    """Then process_data_events does not tell again, when the program has another channel by then."""
+    """Then process_data_events does not tell again: the program may have another by then."""
 
     def play(peer):
         peer.open_channel()

@@ -104,7 +104,7 @@ def test_program_that_only_publishes_hears_the_broker(serve):
 
 
 def test_sending_reads_when_the_kernel_is_full(serve):
-    """A broker that waits for us to read reads no more, so never wait for the one without the other."""
+    """A broker that waits for us to read may read no more itself."""
     body = bytes(8 << 20)
     count = 50_000
 
