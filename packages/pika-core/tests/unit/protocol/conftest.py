@@ -30,7 +30,9 @@ class Client:
     def __init__(self, way, **parameters):
         self.protocol = Protocol(ConnectionParameters(**{'heartbeat': 0, **parameters}))
         self.now = 0.0
+        self.seen = []  # all events
         self.returned = []
+        self._contexts = 0
         self._way = way
         self._owed = b''  # what belongs behind bytes that came already
 
@@ -46,34 +48,41 @@ class Client:
     def open(self, *numbers):
         """Open these channels."""
         for number in numbers:
-            self.protocol.open_channel('open', number)
-            self._answered(number, spec.Channel.Open(), spec.Channel.OpenOk(b''), 'open')
+            self.protocol.open_channel(self._context(), number)
+            self._answered(number, spec.Channel.Open(), spec.Channel.OpenOk(b''))
         return self
 
     def call(self, channel, method, answer):
         """Call, and get this answer."""
-        self.protocol.call(channel, method, 'call')
-        self._answered(channel, method, answer, 'call')
+        self.protocol.call(channel, method, self._context())
+        self._answered(channel, method, answer)
         return self
 
     def consume(self, channel, tag, **arguments):
         """Start a consumer, who is called `owner of TAG`."""
         method = spec.Basic.Consume(queue='q', consumer_tag=tag, **arguments)
-        self.protocol.consume(channel, method, 'consume', f'owner of {tag}')
-        self._answered(channel, method, spec.Basic.ConsumeOk(tag), 'consume')
+        self.protocol.consume(channel, method, self._context(), f'owner of {tag}')
+        self._answered(channel, method, spec.Basic.ConsumeOk(tag))
         return self
 
-    def _answered(self, channel, method, answer, context):
-        self.says((channel, method))
-        self.hears((channel, answer), gives=events.Reply(channel, answer, context))
-        self.returned.remove(context)
+    def _context(self):
+        self._contexts += 1
+        return f'context {self._contexts}'
 
-    def hears(self, *what, gives=()):
-        """The broker sends these; the events must be exactly those of `gives`, one or several."""
+    def _answered(self, channel, method, answer):
+        self.says((channel, method))
+        self.hears((channel, answer),
+                   gives=events.Reply(channel, answer, f'context {self._contexts}'))
+
+    def hears(self, *what, gives=(), partial=False):
+        """The broker sends these; the events must be exactly those of `gives`, one or several.
+
+        partial: these are the beginning of a frame.
+        """
         data = self._owed + b''.join(map(encode, what))
         self._owed = b''
         seen = []
-        if self._way == 'bytes behind':
+        if self._way == 'bytes behind' and not partial:
             data += frame.HEARTBEAT_FRAME[:5]
             self._owed = frame.HEARTBEAT_FRAME[5:]
         size = 1 if 'bytewise' in self._way else len(data)
@@ -127,6 +136,7 @@ class Client:
     def _check(self, seen, gives):
         expected = [gives] if isinstance(gives, events.Event) else list(gives)
         assert list(map(describe, seen)) == list(map(describe, expected))
+        self.seen += seen
         for event in seen:
             for context in contexts_of(event):
                 assert context not in self.returned, f'{context!r} comes back twice'

@@ -193,7 +193,7 @@ def test_server_delivers_after_its_answer_to_the_cancel(channel):
 
 @pytest.mark.parametrize('no_ack', [False, True])
 def test_server_delivers_after_a_cancel_with_nowait(channel, no_ack):
-    """Rules 21 and 29: until the answer to a later call proves that the broker has read the cancel."""
+    """Rules 21 and 29: until the answer to a later call proves that the broker knows."""
     channel.consume(1, 'one', no_ack=no_ack)
     channel.protocol.call(1, spec.Basic.Cancel('one', nowait=True))
     channel.says((1, spec.Basic.Cancel('one', True)))
@@ -234,7 +234,7 @@ def test_server_cancels_a_consumer_that_nobody_knows(channel):
 
 
 def test_both_cancel_at_once(channel):
-    """Rule 30: a cancel-ok for an unknown tag is fine; the caller asked for the end, and gets it."""
+    """Rule 30: a cancel-ok for an unknown tag is fine; the caller gets what was asked for."""
     channel.consume(1, 'one')
     channel.protocol.call(1, spec.Basic.Cancel('one'), 'cancel')
     channel.says((1, spec.Basic.Cancel('one')))
@@ -335,7 +335,7 @@ def test_acks_go_out_while_a_call_is_outstanding(channel):
 
 
 def test_acks_wait_behind_a_barrier(channel):
-    """An ack is part of a transaction: it must not come before its tx.select, or behind a commit."""
+    """An ack is part of a transaction: it must not come before its tx.select."""
     channel.protocol.call(1, spec.Basic.Qos(), 'qos')
     channel.protocol.call(1, spec.Tx.Select(), 'select')
     channel.protocol.ack(1, 7)
