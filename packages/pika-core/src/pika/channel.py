@@ -14,7 +14,7 @@ import logging
 
 from pika import events, exceptions, frame, spec
 from pika.exchange_type import ExchangeType
-from pika.validators import require_callback, rpc_completion_callback
+from pika.validators import require_callback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -285,14 +285,15 @@ class Channel:
         What is still delivered is given back to the broker, or handed over if `auto_ack` was set.
         A tag that is unknown, or cancelled already, is logged and nothing else.
         """
-        nowait = rpc_completion_callback(callback)
+        if callback is not None:
+            require_callback(callback)
         if self._state != self.OPEN:
             self._raise_wrong_state()
         if consumer_tag not in self._consumers:
             LOGGER.info('basic_cancel: channel %s has no consumer %r', self.channel_number,
                         consumer_tag)
             return
-        self._call(spec.Basic.Cancel(consumer_tag, nowait), callback)
+        self._call(spec.Basic.Cancel(consumer_tag, callback is None), callback)
         del self._consumers[consumer_tag]
 
     def basic_get(self, queue: str, callback: OnGetOk, auto_ack: bool = False) -> None:
@@ -341,11 +342,10 @@ class Channel:
           MethodNotImplemented: the broker does not do that.
         """
         require_callback(ack_nack_callback, 'ack_nack_callback')
-        nowait = rpc_completion_callback(callback)
         if not (self.connection.publisher_confirms and self.connection.basic_nack):
             raise exceptions.MethodNotImplemented(
                 'confirm.select: the broker has no publisher confirms')
-        self._call(spec.Confirm.Select(nowait), callback)
+        self._call(spec.Confirm.Select(callback is None), callback)
         if ack_nack_callback not in self._on_confirm:
             self._on_confirm.append(ack_nack_callback)
 
@@ -373,18 +373,16 @@ class Channel:
         internal: only other exchanges publish to it. One that exists with other properties closes
         the channel with 406.
         """
-        nowait = rpc_completion_callback(callback)
         self._call(
             spec.Exchange.Declare(0, exchange, exchange_type, passive, durable, auto_delete,
-                                  internal, nowait, arguments), callback)
+                                  internal, callback is None, arguments), callback)
 
     def exchange_delete(self,
                         exchange: str | None = None,
                         if_unused: bool = False,
                         callback: OnReply[Exchange.DeleteOk] | None = None) -> None:
         """Delete an exchange; `if_unused`: 406 closes the channel if it has bindings."""
-        nowait = rpc_completion_callback(callback)
-        self._call(spec.Exchange.Delete(0, exchange or '', if_unused, nowait), callback)
+        self._call(spec.Exchange.Delete(0, exchange or '', if_unused, callback is None), callback)
 
     def exchange_bind(self,
                       destination: str,
@@ -393,9 +391,9 @@ class Channel:
                       arguments: Arguments | None = None,
                       callback: OnReply[Exchange.BindOk] | None = None) -> None:
         """Have `source` pass on to `destination` what the routing key or `arguments` select."""
-        nowait = rpc_completion_callback(callback)
-        self._call(spec.Exchange.Bind(0, destination, source, routing_key, nowait, arguments),
-                   callback)
+        self._call(
+            spec.Exchange.Bind(0, destination, source, routing_key, callback is None, arguments),
+            callback)
 
     def exchange_unbind(self,
                         destination: str | None = None,
@@ -404,9 +402,8 @@ class Channel:
                         arguments: Arguments | None = None,
                         callback: OnReply[Exchange.UnbindOk] | None = None) -> None:
         """Undo an `exchange_bind` of the same arguments."""
-        nowait = rpc_completion_callback(callback)
         self._call(
-            spec.Exchange.Unbind(0, destination or '', source or '', routing_key, nowait,
+            spec.Exchange.Unbind(0, destination or '', source or '', routing_key, callback is None,
                                  arguments), callback)
 
     # Queues.
@@ -426,9 +423,8 @@ class Channel:
         goes with it; 405 for others. auto_delete: it goes with its last consumer. One that exists
         with other properties closes the channel with 406.
         """
-        nowait = rpc_completion_callback(callback)
         self._call(
-            spec.Queue.Declare(0, queue, passive, durable, exclusive, auto_delete, nowait,
+            spec.Queue.Declare(0, queue, passive, durable, exclusive, auto_delete, callback is None,
                                arguments), callback)
 
     def queue_bind(self,
@@ -441,9 +437,8 @@ class Channel:
 
         routing_key: None is the name of the queue.
         """
-        nowait = rpc_completion_callback(callback)
         key = queue if routing_key is None else routing_key
-        self._call(spec.Queue.Bind(0, queue, exchange, key, nowait, arguments), callback)
+        self._call(spec.Queue.Bind(0, queue, exchange, key, callback is None, arguments), callback)
 
     def queue_unbind(self,
                      queue: str,
@@ -460,8 +455,7 @@ class Channel:
 
         `method_frame.method.message_count` says how many.
         """
-        nowait = rpc_completion_callback(callback)
-        self._call(spec.Queue.Purge(0, queue, nowait), callback)
+        self._call(spec.Queue.Purge(0, queue, callback is None), callback)
 
     def queue_delete(self,
                      queue: str,
@@ -472,8 +466,7 @@ class Channel:
 
         `method_frame.method.message_count` is the number of messages that went with it.
         """
-        nowait = rpc_completion_callback(callback)
-        self._call(spec.Queue.Delete(0, queue, if_unused, if_empty, nowait), callback)
+        self._call(spec.Queue.Delete(0, queue, if_unused, if_empty, callback is None), callback)
 
     # Transactions.
 
@@ -509,9 +502,6 @@ class Channel:
         text = ('Channel is closed.', 'Channel is opening, but is not usable yet.', '',
                 'Channel is closing.')[self._state]
         raise exceptions.ChannelWrongStateError(text) from self._closing_reason
-
-    def _connection_closing(self) -> None:
-        self._state = self.CLOSING
 
     # What the broker sends. Callbacks are queued; the connection runs them before the next event.
 

@@ -283,7 +283,7 @@ class Connection:
                 f'close() on a connection that is {"closed" if self._ended else "closing"}')
         self._protocol.close(self._now(), reply_code, reply_text)
         for channel in self._channels.values():
-            channel._connection_closing()
+            channel._state = Channel.CLOSING
         if self.is_closing:
             self._flush_soon()
         else:
