@@ -80,6 +80,8 @@ def find_pythons() -> list[str]:
 
 
 FOUND = find_pythons()
+if not FOUND:
+    sys.exit(f'no CPython {PYTHONS[0]} to {PYTHONS[-1]} on PATH or in pyenv')
 ENDS = list(dict.fromkeys(FOUND[:1] + FOUND[-1:]))
 
 
