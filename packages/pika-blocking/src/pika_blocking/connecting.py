@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from collections.abc import Iterable
 
 from pika import events
+from pika.exceptions import ParameterTypeError
+from pika.parameters import ConnectionParameters, Parameters
 from pika.protocol import Protocol
 from pika.tcp_socket_opts import set_sock_opts
 from pika.transport.endpoints import Connect, Resolve, Wait, connect_error, endpoint_plan, resolve
@@ -23,10 +26,34 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pika.parameters import Parameters
     from pika.transport.endpoints import Outcome
 
 LOGGER = logging.getLogger(__name__)
+
+
+class _NoParametersError(ParameterTypeError, AttributeError):
+    """A URL where parameters are due, over which pika 1.x raised an `AttributeError`."""
+
+
+def as_sequence(parameters: Parameters | Sequence[Parameters] | None) -> Sequence[Parameters]:
+    """Return what to connect to, in order; None means localhost as guest.
+
+    Raises:
+      TypeError, AttributeError: this is neither parameters nor a sequence of them.
+    """
+    if parameters is None:
+        return [ConnectionParameters()]
+    if isinstance(parameters, Parameters):
+        return [parameters]
+    allowed = 'Parameters or a sequence of them'
+    if isinstance(parameters, (str, bytes)):
+        allowed += '; of a URL pika.URLParameters(url) makes them'
+    elif isinstance(parameters, Iterable):
+        configs = list(parameters)
+        if all(isinstance(config, Parameters) for config in configs):
+            return configs
+    # Not shown, since it may hold a password.
+    raise _NoParametersError('parameters', parameters, allowed, secret=True)
 
 
 def connect(configs: Sequence[Parameters], connection: object, wake: socket.socket) -> Driver:

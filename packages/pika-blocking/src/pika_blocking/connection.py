@@ -11,8 +11,6 @@ import functools
 from time import monotonic
 
 from pika import events, exceptions, frame, spec
-from pika.exceptions import ParameterTypeError
-from pika.parameters import ConnectionParameters, Parameters
 from pika.protocol import ENDED, OPENED
 from pika.validators import require_callback
 
@@ -30,15 +28,12 @@ if TYPE_CHECKING:
     from typing import Any, Callable, ClassVar
 
     from pika import amqp_object
+    from pika.parameters import Parameters
 
     BlockedCallback = Callable[['BlockingConnection', frame.Method[spec.Connection.Blocked]],
                                object]
     UnblockedCallback = Callable[['BlockingConnection', frame.Method[spec.Connection.Unblocked]],
                                  object]
-
-
-class _NoParametersError(ParameterTypeError, AttributeError):
-    """A URL where parameters are due (pika 1.x raised an `AttributeError`)."""
 
 
 class BlockingConnection:
@@ -66,7 +61,7 @@ class BlockingConnection:
     def __init__(self,
                  parameters: Parameters | Sequence[Parameters] | None = None,
                  _impl_class: type[object] | None = None) -> None:
-        configs = _as_sequence(parameters)
+        configs = connecting.as_sequence(parameters)
         self._channels: dict[int, BlockingChannel] = {}
         self._blocked_callbacks: list[BlockedCallback] = []
         self._unblocked_callbacks: list[UnblockedCallback] = []
@@ -321,6 +316,7 @@ class BlockingConnection:
         if event is None:
             return deadline is None or monotonic() < deadline
         self._route(event)
+        self._message_arrived = False  # `consume` sees for itself
         if dispatcher.waits() and not dispatcher.running:
             dispatcher.run(self._driver, pull=False)
         return True
@@ -444,22 +440,3 @@ class BlockingConnection:
         events.ChannelClosed: _on_channel_closed,
         events.Closed: _on_closed,
     }
-
-
-def _as_sequence(parameters: Parameters | Sequence[Parameters] | None) -> Sequence[Parameters]:
-    if parameters is None:
-        return [ConnectionParameters()]
-    if isinstance(parameters, Parameters):
-        return [parameters]
-    allowed = 'Parameters or a sequence of them'
-    if isinstance(parameters, (str, bytes)):
-        # It may hold a password.
-        raise _NoParametersError('parameters',
-                                 parameters,
-                                 f'{allowed}; for a URL that is pika.URLParameters(url)',
-                                 secret=True)
-    configs = list(parameters)
-    for position, config in enumerate(configs):
-        if not isinstance(config, Parameters):
-            raise _NoParametersError(f'parameters[{position}]', config, allowed, secret=True)
-    return configs

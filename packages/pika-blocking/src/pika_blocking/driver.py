@@ -121,6 +121,7 @@ class Driver:
         May return earlier. `wake`: return when another thread asks for it, too.
         """
         protocol = self.protocol
+        self.hold_until = 0.0
         self._write()
         due = protocol.next_timeout()
         if due is not None and (deadline is None or due < deadline):

@@ -230,9 +230,10 @@ def test_url_in_place_of_parameters(error):
     assert 'secret' not in str(caught.value)
 
 
-def test_sequence_with_something_else():
-    with pytest.raises(TypeError, match=r'parameters\[1\]'):
-        BlockingConnection([ConnectionParameters(), 5])
+@pytest.mark.parametrize('parameters', [5, [ConnectionParameters(), 5], ['amqp://host'], {'a': 1}])
+def test_something_else_in_place_of_parameters(parameters):
+    with pytest.raises(TypeError, match='a sequence of them'):
+        BlockingConnection(parameters)
 
 
 def test_second_parameters_are_taken_when_the_first_fail(serve, closed_port):

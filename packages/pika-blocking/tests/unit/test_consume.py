@@ -256,6 +256,9 @@ def test_process_data_events_returns_when_a_message_for_it_arrives(serve):
         connection.process_data_events(5)
         assert time.monotonic() - started < 1
         assert next(messages)[2] == b'2'
+        started = time.monotonic()
+        connection.process_data_events(0.2)
+        assert time.monotonic() - started >= 0.2
 
 
 def test_exception_of_a_callback_while_it_waits_leaves_the_consumer(serve):
