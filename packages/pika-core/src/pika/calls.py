@@ -2,8 +2,8 @@
 
 Rule: one synchronous method is outstanding, the others wait here in the order of their calls (rule
 20), and methods without an answer (nowait) wait with them: a bind must not overtake its declare.
-What is published or acknowledged goes past this queue, except past a waiting method that changes
-what publishing means, such as confirm.select.
+What is published or acknowledged goes past this queue, except past a barrier: a method that changes
+what publishing means.
 """
 
 from __future__ import annotations
@@ -20,25 +20,28 @@ if TYPE_CHECKING:
 
     Chunk = Union[bytes, memoryview]
 
-BARRIERS = frozenset((spec.Confirm.Select, spec.Tx.Select, spec.Tx.Commit, spec.Tx.Rollback))
-# The barrier that stands until it is answered: RabbitMQ ends the connection with 504 for anything
-# that comes on the channel while it commits.
-_COMMIT = spec.Tx.Commit
+# Barriers that stand until they are sent: the broker takes what follows in order.
+UNTIL_SENT = frozenset((spec.Confirm.Select, spec.Tx.Select, spec.Tx.Rollback))
+# RabbitMQ ends the connection with 504 for anything that comes on the channel while it commits.
+UNTIL_ANSWERED = frozenset((spec.Tx.Commit,))
+BARRIERS = UNTIL_SENT | UNTIL_ANSWERED
 
 
 class Call:
-    """A method on its way to the broker; `wanted` turns False when the caller stops waiting.
+    """A method on its way to the broker.
 
-    number: calls with lower ones are sent before.
+    wanted: turns False when the caller stops waiting. sent: whether it has left this queue. behind:
+    what was published and acknowledged after this barrier and must not overtake it.
     """
-    __slots__ = ('method', 'frame', 'context', 'wanted', 'number')
+    __slots__ = ('method', 'frame', 'context', 'wanted', 'sent', 'behind')
 
     def __init__(self, method: amqp_object.Method, frame: bytes, context: Any) -> None:
         self.method = method
         self.frame = frame
         self.context = context
         self.wanted = True
-        self.number = 0
+        self.sent = False
+        self.behind: list[Chunk] = []
 
     @property
     def expects_reply(self) -> bool:
@@ -47,56 +50,51 @@ class Call:
 
 
 class CallQueue:
-    """The outstanding call of a channel and those that wait for its answer."""
+    """The outstanding call of a channel and those that wait for its answer.
+
+    Attributes:
+      outstanding: the call whose answer is due.
+      barriers: those that still stand, oldest first; nothing may overtake the last.
+    """
 
     def __init__(self) -> None:
         self.outstanding: Call | None = None
-        self.barriers = 0  # methods that nothing may overtake; 0 means that no chunks wait either
-        self._pushed = 0
-        self._waiting: deque[Call | list[Chunk]] = deque()
-        self._chunks = 0  # how many of those are lists
+        self.barriers: deque[Call] = deque()
+        self._waiting: deque[Call] = deque()
+        self._released: list[Chunk] = []
 
     def push(self, call: Call) -> None:
         """Put a call at the end; `take_ready` says when it goes out."""
-        self.barriers += type(call.method) in BARRIERS
-        self._pushed += 1
-        call.number = self._pushed
         self._waiting.append(call)
+        if type(call.method) in BARRIERS:
+            self.barriers.append(call)
 
     def push_chunks(self, chunks: list[Chunk]) -> None:
-        """Put at the end what may not overtake a barrier."""
-        self._waiting.append(chunks)
-        self._chunks += 1
+        """Keep what may not overtake the last barrier."""
+        self.barriers[-1].behind += chunks
 
     def take_ready(self) -> list[Chunk]:
         """Remove all that may be sent now, up to the next method that the broker answers."""
-        ready: list[Chunk] = []
-        waiting = self._waiting
-        while waiting:
-            item = waiting[0]
-            if isinstance(item, list):
-                if self.outstanding is not None and type(self.outstanding.method) is _COMMIT:
-                    break
-                ready += item
-                self._chunks -= 1
-            elif self.outstanding is not None:
-                break
-            else:
-                ready.append(item.frame)
-                if type(item.method) is not _COMMIT:
-                    self.barriers -= type(item.method) in BARRIERS
-                if item.expects_reply:
-                    self.outstanding = item
-            waiting.popleft()
-        if self._chunks and not self.barriers:  # then calls are all that these waited behind
-            ready += self._take_chunks()
+        while self._waiting and self.outstanding is None:
+            call = self._waiting.popleft()
+            call.sent = True
+            self._released.append(call.frame)
+            if call.expects_reply:
+                self.outstanding = call
+            if type(call.method) in UNTIL_SENT:
+                self._fall(call)
+        ready, self._released = self._released, []
         return ready
 
-    def _take_chunks(self) -> list[Chunk]:
-        chunks = [chunk for item in self._waiting if isinstance(item, list) for chunk in item]
-        self._waiting = deque(item for item in self._waiting if isinstance(item, Call))
-        self._chunks = 0
-        return chunks
+    def take_published(self) -> list[Chunk]:
+        """What waits behind confirm.select alone, and that itself: to be sent before a close."""
+        published: list[Chunk] = []
+        for call in self.barriers:
+            if type(call.method) is not spec.Confirm.Select:
+                break
+            published.append(call.frame)
+            published += call.behind
+        return published
 
     def answers(self, method: amqp_object.Method) -> bool:
         """Whether `method` is an answer to the outstanding call."""
@@ -107,8 +105,8 @@ class CallQueue:
         call = self.outstanding
         assert call is not None
         self.outstanding = None
-        if type(call.method) is _COMMIT:
-            self.barriers -= 1
+        if type(call.method) in UNTIL_ANSWERED:
+            self._fall(call)
         return call
 
     def abandon(self, context: object) -> Call | None:
@@ -120,16 +118,20 @@ class CallQueue:
         if self.outstanding is not None and self.outstanding.context is context:
             self.outstanding.wanted = False
             return self.outstanding
-        for item in self._waiting:
-            if isinstance(item, Call) and item.context is context:
-                item.wanted = False
-                if type(item.method) not in BARRIERS:
-                    self._waiting.remove(item)
-                return item
+        for call in self._waiting:
+            if call.context is context:
+                call.wanted = False
+                if type(call.method) not in BARRIERS:
+                    self._waiting.remove(call)
+                return call
         return None
 
     def contexts(self) -> list[Any]:
         """The contexts of all calls that somebody still waits for, oldest first."""
-        calls = [self.outstanding] if self.outstanding is not None else []
-        calls += [item for item in self._waiting if isinstance(item, Call)]
+        calls = [*self._waiting] if self.outstanding is None else [self.outstanding, *self._waiting]
         return [call.context for call in calls if call.wanted and call.context is not None]
+
+    def _fall(self, barrier: Call) -> None:
+        """Barriers fall in order: what waited behind this one may go, after all that is ready."""
+        self.barriers.remove(barrier)
+        self._released += barrier.behind

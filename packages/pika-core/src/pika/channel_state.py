@@ -12,6 +12,7 @@ from __future__ import annotations
 from pika import content, events, exceptions, frame, spec
 from pika.calls import Call, CallQueue
 from pika.confirms import Confirms
+from pika.consumers import Consumers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,16 +27,6 @@ CLOSING = 'closing'
 CLOSED = 'closed'
 
 
-class Consumer:
-    """What the broker sends messages to: the owner's object, and whether it still wants them."""
-    __slots__ = ('owner', 'no_ack', 'cancelled')
-
-    def __init__(self, owner: Any, no_ack: bool) -> None:
-        self.owner = owner
-        self.no_ack = no_ack
-        self.cancelled = False
-
-
 class ChannelState:
     """The state of one channel and what each method of the broker does to it."""
 
@@ -43,16 +34,13 @@ class ChannelState:
         self.number = number
         self.phase = OPENING
         self.calls = CallQueue()
-        self.consumers: dict[str, Consumer] = {}
+        self.consumers = Consumers()
         self.confirms: Confirms | None = None
         self.incoming: content.IncomingContent | None = None
         self.publish_frames: dict[Any, bytes] = {}  # of Basic.Publish, by its arguments
         self._outbox = outbox
         self._max_payload = max_payload
         self._tags_made = 0
-        # Consumers cancelled with nowait: messages may still come until the answer to a later call
-        # proves that the broker knows.
-        self._fading: dict[str, tuple[Consumer, Call]] = {}
         self._close: Call | None = None
         self._reason: exceptions.ChannelClosed | None = None
 
@@ -67,7 +55,7 @@ class ChannelState:
         if type(method) is spec.Confirm.Select and self.confirms is None:
             self.confirms = Confirms()
         elif type(method) is spec.Basic.Cancel:
-            self._cancel(method, call)
+            self.consumers.cancel(method.consumer_tag, call)
         self._push(call)
 
     def consume(self, method: spec.Basic.Consume, context: Any, owner: Any) -> str:
@@ -76,10 +64,9 @@ class ChannelState:
             self._tags_made += 1
             method.consumer_tag = f'ctag{self.number}.{self._tags_made:032x}'
         tag = method.consumer_tag
-        if tag in self.consumers or tag in self._fading:
-            raise exceptions.DuplicateConsumerTag(tag)
         call = self._new_call(method, context)
-        self.consumers[tag] = Consumer(owner, method.no_ack)
+        self.consumers.check_new(tag)
+        self.consumers.add(tag, owner, method.no_ack)
         self._push(call)
         return tag
 
@@ -98,14 +85,15 @@ class ChannelState:
         call = self.calls.abandon(context)
         if call is None:
             return self.confirms is not None and self.confirms.abandon(context)
-        sent = call is self.calls.outstanding
         method = call.method
-        if isinstance(method, spec.Basic.Consume) and not sent:
-            self.consumers.pop(method.consumer_tag, None)
-        elif isinstance(method, (spec.Basic.Consume, spec.Basic.Cancel)):
-            consumer = self.consumers.get(method.consumer_tag)
-            if consumer is not None:  # a cancel that was taken back leaves the consumer as it was
-                consumer.cancelled = sent
+        if isinstance(method, spec.Basic.Consume):
+            if call.sent:
+                self.consumers.cancel(method.consumer_tag, call)
+            else:
+                self.consumers.remove(method.consumer_tag)
+        elif isinstance(method, spec.Basic.Cancel) and not call.sent:
+            for tag in self.consumers.take_back(method.consumer_tag, call):
+                self._give_back(tag)
         return True
 
     def contexts(self) -> list[Any]:
@@ -125,45 +113,34 @@ class ChannelState:
     def _new_call(self, method: amqp_object.Method, context: Any) -> Call:
         call = Call(method, self._encode(method), context)
         if not call.expects_reply and context is not None:
-            raise ValueError(
-                f'{method.NAME} with nowait has no answer that could bring a context back')
+            raise exceptions.ParameterValueError(
+                'context', context,
+                f'None for {method.NAME} with nowait, whose answer could not bring it back')
         return call
 
     def _encode(self, method: amqp_object.Method) -> bytes:
-        encoded = frame.method_frame(self.number, method)
-        if len(encoded) - frame.OVERHEAD > self._max_payload:  # a method cannot be split (rule 11)
-            raise exceptions.ParameterValueError(
-                method.NAME, f'{len(encoded)} bytes',
-                f'{self._max_payload} bytes, as negotiated by frame_max')
-        return encoded
+        return frame.method_frame(self.number, method, self._max_payload)
 
     def _push(self, call: Call) -> None:
         self.calls.push(call)
+        self._write_ready()
+
+    def _write_ready(self) -> None:
         self._outbox.write_all(self.calls.take_ready())
+        for tag in self.consumers.take_held():
+            self._give_back(tag)
+
+    def write_published(self) -> None:
+        """Send, before a close, what was published behind a confirm.select that still waits."""
+        self._outbox.write_all(self.calls.take_published())
 
     def _send_close(self, call: Call) -> None:
         """Close overtakes what waits; that is dropped, its contexts return with the end."""
+        self.write_published()
         self.phase = CLOSING
         self._close = call
         self.incoming = None
         self._outbox.write(call.frame)
-
-    def _cancel(self, method: spec.Basic.Cancel, call: Call) -> None:
-        consumer = self.consumers.get(method.consumer_tag)
-        if consumer is None:
-            return
-        consumer.cancelled = True
-        if method.nowait:
-            del self.consumers[method.consumer_tag]
-            self._fading[method.consumer_tag] = consumer, call
-
-    def _forget_fading(self, answered: Call) -> None:
-        for tag, (_, cancel) in list(self._fading.items()):
-            if cancel.number < answered.number:
-                del self._fading[tag]
-
-    def _find_fading(self, tag: str) -> Consumer | None:
-        return self._fading[tag][0] if tag in self._fading else None
 
     # What the broker does.
 
@@ -228,13 +205,16 @@ class ChannelState:
                    body: bytes) -> events.Event | None:
         """Take a complete message for a consumer."""
         tag = method.consumer_tag
-        consumer = self.consumers.get(tag) or self._find_fading(tag)
+        consumer = self.consumers.find(tag)
         if consumer is None:
             raise exceptions.ProtocolViolationError(
                 spec.COMMAND_INVALID,
                 f'delivery on channel {self.number} for unknown consumer tag {tag!r}')
-        if consumer.cancelled and not consumer.no_ack:
-            self._give_back(method.delivery_tag)  # nobody wants it (rule 29)
+        if consumer.cancel is not None and not consumer.no_ack:
+            if consumer.cancel.sent:
+                self._give_back(method.delivery_tag)
+            else:
+                self.consumers.hold(consumer.cancel, method.delivery_tag)
             return None
         return events.Delivery(self.number, method, properties, body, consumer.owner)
 
@@ -263,13 +243,12 @@ class ChannelState:
                   properties: spec.BasicProperties | None = None,
                   body: bytes | None = None) -> events.Event | None:
         call = self.calls.take_answered()
-        if self._fading:
-            self._forget_fading(call)
+        self.consumers.answered()
         effect = self._EFFECTS.get(type(method))
         if effect is not None:
             effect(self, call, method)
         if self.phase == OPEN:  # not when an abandoned open is being closed
-            self._outbox.write_all(self.calls.take_ready())
+            self._write_ready()
         if call.wanted:
             return events.Reply(self.number, method, call.context, properties, body)
         return None
@@ -286,11 +265,11 @@ class ChannelState:
             self._give_back(method.delivery_tag)
 
     def _on_consume_ok(self, call: Call, method: spec.Basic.ConsumeOk) -> None:
-        if not call.wanted and method.consumer_tag in self.consumers:
-            cancel = spec.Basic.Cancel(method.consumer_tag)
-            late = self._new_call(cancel, None)
+        consumer = self.consumers.find(method.consumer_tag)
+        if not call.wanted and consumer is not None and consumer.cancel is call:
+            late = self._new_call(spec.Basic.Cancel(method.consumer_tag), None)
             late.wanted = False
-            self._cancel(cancel, late)
+            self.consumers.cancel(method.consumer_tag, late)
             self.calls.push(late)
 
     def _on_cancel_ok(self, call: Call, method: spec.Basic.CancelOk) -> None:
@@ -298,9 +277,7 @@ class ChannelState:
         # what was asked.
         asked = call.method
         if isinstance(asked, spec.Basic.Cancel):
-            consumer = self.consumers.get(asked.consumer_tag)
-            if consumer is not None and consumer.cancelled:  # else it is a new one with the old tag
-                del self.consumers[asked.consumer_tag]
+            self.consumers.cancelled(asked.consumer_tag)
 
     # Methods that come by themselves.
 
@@ -314,8 +291,8 @@ class ChannelState:
 
     def _on_cancel(self, method: spec.Basic.Cancel) -> events.Event | None:
         # Not answered: RabbitMQ takes a cancel-ok here for an error (rule 30).
-        consumer = self.consumers.pop(method.consumer_tag, None)
-        if consumer is None or consumer.cancelled:
+        consumer = self.consumers.cancelled_by_broker(method.consumer_tag)
+        if consumer is None:
             return None
         return events.ConsumerCancelled(self.number, method, consumer.owner)
 

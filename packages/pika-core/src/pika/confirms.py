@@ -7,7 +7,7 @@ once, whatever the order.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 
 from pika import spec
 from pika.exceptions import ProtocolViolationError
@@ -27,7 +27,8 @@ class Confirms:
         self._oldest = 1  # all tags below are answered
         self._contexts: dict[int, Any] = {}
         self._routes: dict[int, Route] = {}  # of the outstanding mandatory publishes
-        self._mandatory: dict[Route, deque[tuple[int, bytes, bytes]]] = {}
+        # Ordered: the first comes out in no time even after many were taken from the front.
+        self._mandatory: dict[Route, OrderedDict[int, tuple[bytes, bytes]]] = {}
 
     def sent(self, context: object) -> int:
         """Number a publish; a context that is not None comes back with its confirm."""
@@ -39,13 +40,12 @@ class Confirms:
     def sent_mandatory(self, tag: int, route: Route, properties: bytes, body: bytes) -> None:
         """Remember what the publish `tag` looked like: a return bears no tag (rule 24)."""
         self._routes[tag] = route
-        self._mandatory.setdefault(route, deque()).append((tag, properties, body))
+        self._mandatory.setdefault(route, OrderedDict())[tag] = (properties, body)
 
     def returned(self, route: Route, properties: bytes, body: bytes) -> int:
         """The tag of the oldest publish equal to this returned message; 0 if there is none."""
-        outstanding = self._mandatory.get(route, ())
-        for tag, sent_properties, sent_body in outstanding:
-            if tag in self._routes and sent_properties == properties and sent_body == body:
+        for tag, sent in self._mandatory.get(route, {}).items():
+            if sent == (properties, body):
                 self._forget_mandatory(tag)
                 return tag
         return 0
@@ -66,6 +66,7 @@ class Confirms:
             self._oldest = max(self._oldest, last + 1)
         else:
             tags = range(tag, tag + 1)
+            self._oldest += tag == self._oldest
         if self._routes:
             for answered in tags:
                 self._forget_mandatory(answered)
@@ -90,8 +91,6 @@ class Confirms:
         if route is None:
             return
         outstanding = self._mandatory[route]
-        while outstanding and outstanding[0][
-                0] not in self._routes:  # those answered out of order go here
-            outstanding.popleft()
+        del outstanding[tag]
         if not outstanding:
             del self._mandatory[route]

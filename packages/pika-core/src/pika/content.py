@@ -11,7 +11,7 @@ import io
 import struct
 
 from pika import frame, spec
-from pika.exceptions import ParameterTypeError, ProtocolViolationError
+from pika.exceptions import ParameterTypeError, ParameterValueError, ProtocolViolationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +34,13 @@ def as_bytes(body: bytes | bytearray | memoryview | str) -> bytes:
 
     Raises:
       ParameterTypeError: anything else.
+      ParameterValueError: a str with surrogates.
     """
     if isinstance(body, str):
-        return body.encode('utf-8')
+        try:
+            return body.encode('utf-8')
+        except UnicodeEncodeError as error:
+            raise ParameterValueError('body', body, 'a str that UTF-8 can express') from error
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     raise ParameterTypeError('body', body, 'bytes, bytearray, memoryview or str')
@@ -143,7 +147,7 @@ class IncomingContent:
         return self.streamed_frame()
 
     def streamed_frame(self, unwanted: int = 0) -> bool:
-        """A body frame ended whose payload was fed, but for `unwanted` bytes; True when complete."""
+        """A body frame ended, fed but for `unwanted` bytes; True when the body is complete."""
         self._check(unwanted)
         if self.received < self.size:
             return False

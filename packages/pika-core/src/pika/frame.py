@@ -72,7 +72,7 @@ HEAD = struct.Struct('>BHI')
 _METHOD_HEAD = struct.Struct('>BHII')
 _INDEX = struct.Struct('>I')
 _ACK = struct.Struct('>BHIIQBB')
-_LAST_TAG = (1 << 63) - 1  # delivery tags are signed on RabbitMQ's side (rule 23)
+LAST_TAG = (1 << 63) - 1  # delivery tags are signed on RabbitMQ's side (rule 23)
 _CONTENT_HEAD = struct.Struct('>BHIHHQ')
 _KNOWN_TYPES = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
 
@@ -82,9 +82,16 @@ PROTOCOL_HEADER = b'AMQP\x00' + bytes(spec.PROTOCOL_VERSION)
 SCRATCH_SIZE = 65536  # bytes; what one read of a socket can bring when no body is under way
 
 
-def method_frame(channel: int, method: amqp_object.Method) -> bytes:
-    """Return the whole frame of `method`; its values are checked while they are encoded."""
+def method_frame(channel: int, method: amqp_object.Method, max_payload: int | None = None) -> bytes:
+    """Return the whole frame of `method`; its values are checked while they are encoded.
+
+    max_payload: bytes; a method cannot be split (rule 11).
+    """
     arguments = b''.join(method.encode())
+    if max_payload is not None and len(arguments) + 4 > max_payload:
+        raise exceptions.ParameterValueError(
+            f'arguments of {method.NAME}', f'{len(arguments)} bytes',
+            f'at most {max_payload - 4} bytes together, as frame_max was negotiated')
     return b''.join((_METHOD_HEAD.pack(METHOD, channel,
                                        len(arguments) + 4, method.INDEX), arguments, END_OCTET))
 
@@ -94,7 +101,7 @@ def ack_frame(channel: int, delivery_tag: int, multiple: bool) -> bytes | None:
 
     The general way takes 0.5 microseconds more, and consumers ack each message.
     """
-    if delivery_tag.__class__ is not int or not 0 < delivery_tag <= _LAST_TAG:
+    if delivery_tag.__class__ is not int or not 0 < delivery_tag <= LAST_TAG:
         return None
     return _ACK.pack(METHOD, channel, 13, spec.Basic.Ack.INDEX, delivery_tag, 1 if multiple else 0,
                      END)
@@ -118,6 +125,7 @@ class FrameReader:
         self.buffer = b''
         self.offset = 0
         self.max_payload = max_payload
+        self.beginning = b''  # the first 8 bytes of the stream
         self._find_sink = find_sink
         self._stash = bytearray()  # the beginning of a frame that has not arrived whole
         self._stash_target = 0  # bytes that the stash needs before it is worth looking at
@@ -131,6 +139,11 @@ class FrameReader:
 
     def feed(self, data: bytes) -> None:
         """Take bytes off the wire."""
+        if self._lent is not None:  # asked for, and then not filled
+            self._lent.release()
+            self._lent = None
+        if len(self.beginning) < 8:
+            self.beginning += data[:8 - len(self.beginning)]
         if self._stash:
             self._stash += data
             if len(self._stash) < self._stash_target:

@@ -102,9 +102,9 @@ class Handshake:
             locale=wanted if wanted in locales or not locales else locales[0])
         size = len(frame.method_frame(0, start_ok))
         if size > INITIAL_FRAME_MAX:
-            raise exceptions.ParameterValueError(
-                'credentials and client_properties', f'{size} bytes together',
-                f'{INITIAL_FRAME_MAX} bytes, which a broker takes before tuning')
+            raise exceptions.AMQPConnectionError(
+                f'credentials and client_properties take {size} bytes together, a broker takes '
+                f'{INITIAL_FRAME_MAX} before tuning')
         self.awaits = TUNE
         return [start_ok]
 
@@ -172,8 +172,10 @@ class Handshake:
                           }
 
 
-def hung_up(awaits: str) -> exceptions.AMQPConnectionError:
-    """What a stream that ends amid the handshake probably means."""
+def hung_up(awaits: str, beginning: bytes) -> exceptions.AMQPConnectionError:
+    """What a stream that began with these bytes and ends amid the handshake probably means."""
+    if awaits == START and beginning and beginning[0] != frame.METHOD:
+        return not_amqp(beginning)
     if awaits == START:
         return exceptions.StreamLostError(
             'the peer hung up before it said anything: it may not be ready, its port may '

@@ -212,7 +212,7 @@ class Protocol:
     def _heard(self, now: float) -> None:
         self._now = now
         heartbeat = self._handshake.heartbeat
-        if heartbeat and self.state != CLOSING_CONNECTION:  # where its own deadline counts
+        if heartbeat and self.state == OPENED:  # handshake and close have deadlines of their own
             self._deadlines.set('silence', now + heartbeat + HEARTBEAT_GRACE)
 
     # Commands.
@@ -249,10 +249,11 @@ class Protocol:
         """
         if channel == 0 and isinstance(method, spec.Connection.UpdateSecret):
             self._require_open()
-            self._calls.push(Call(method, frame.method_frame(0, method), context))
+            self._calls.push(Call(method, frame.method_frame(0, method, self._max_payload),
+                                  context))
             self._outbox.write_all(self._calls.take_ready())
             return
-        state = self._open_channel(channel)
+        state = self._usable_channel(channel)
         if not method.synchronous or method.sender == 'server' or type(method) in _NOT_CALLED:
             raise exceptions.ParameterValueError(
                 'method', method.NAME,
@@ -268,7 +269,7 @@ class Protocol:
         Raises:
           DuplicateConsumerTag: the channel has a consumer with that tag.
         """
-        return self._open_channel(channel).consume(method, context, consumer)
+        return self._usable_channel(channel).consume(method, context, consumer)
 
     def publish(self,
                 channel: int,
@@ -287,19 +288,24 @@ class Protocol:
         """
         state = self._channels.get(channel)
         if state is None or state.phase != OPEN:
-            state = self._open_channel(channel)
+            state = self._usable_channel(channel)
         try:
             method_frame = state.publish_frames[exchange, routing_key, mandatory]
         except (KeyError, TypeError):
             method_frame = self._publish_frame(state, exchange, routing_key, mandatory)
         if type(body) is not bytes:
             body = content.as_bytes(body)
-        encoded = b'\0\0' if properties is None else b''.join(properties.encode())
+        if properties is None:
+            encoded = b'\0\0'
+        elif isinstance(properties, spec.BasicProperties):
+            encoded = b''.join(properties.encode())
+        else:
+            raise exceptions.ParameterTypeError('properties', properties, 'BasicProperties or None')
         max_payload = self._max_payload
         if len(encoded) + 12 > max_payload:
             raise exceptions.ParameterValueError(
                 'properties', f'{len(encoded)} bytes',
-                f'{max_payload - 12} bytes: a content header cannot be split (frame_max, rule 11)')
+                f'at most {max_payload - 12} bytes encoded, as frame_max was negotiated: rule 11')
         chunks = content.encode(method_frame, channel, encoded, body, max_payload)
         tag = 0
         if state.confirms is not None:
@@ -307,7 +313,8 @@ class Protocol:
             if mandatory:
                 state.confirms.sent_mandatory(tag, (exchange, routing_key), encoded, body)
         elif context is not None:
-            raise ValueError('context without publisher confirms: nothing could bring it back')
+            raise exceptions.ParameterValueError(
+                'context', context, 'None without publisher confirms, which would bring it back')
         state.send_chunks(chunks)
         return tag
 
@@ -319,7 +326,7 @@ class Protocol:
         """
         state = self._channels.get(channel)
         if state is None or state.phase != OPEN:
-            state = self._open_channel(channel)
+            state = self._usable_channel(channel)
         encoded = frame.ack_frame(channel, delivery_tag, multiple)
         if encoded is None or state.calls.barriers:
             self.send(channel, spec.Basic.Ack(delivery_tag, multiple))
@@ -331,14 +338,16 @@ class Protocol:
         """Send an ack, nack or reject. Raises as `call` does."""
         state = self._channels.get(channel)
         if state is None or state.phase != OPEN:
-            state = self._open_channel(channel)
+            state = self._usable_channel(channel)
         if type(method) not in _SENT:
             raise exceptions.ParameterTypeError('method', method,
                                                 'Basic.Ack, Basic.Nack or Basic.Reject')
-        if not method.delivery_tag and not getattr(method, 'multiple', False):
+        encoded = frame.method_frame(channel, method)
+        least = 0 if getattr(method, 'multiple', False) else 1
+        if not least <= method.delivery_tag <= frame.LAST_TAG:
             raise exceptions.ParameterValueError('delivery_tag', method.delivery_tag,
                                                  'the tag of a delivery; 0 only with multiple')
-        state.send_chunks([frame.method_frame(channel, method)])
+        state.send_chunks([encoded])
 
     def abandon(self, context: Any) -> None:
         """The caller no longer waits for `context`: it will not come back.
@@ -382,6 +391,8 @@ class Protocol:
                     f'closed by the client before it was open: ({code}) {text!r}'), now)
             self._deadlines.set('close', now)  # the event is there already
             return
+        for channel in self._channels.values():
+            channel.write_published()
         self.state = CLOSING_CONNECTION
         self._outbox.write(encoded)
         self._deadlines.clear_all()
@@ -392,7 +403,7 @@ class Protocol:
             raise exceptions.ConnectionWrongStateError(
                 f'the connection is not open, it is {self.state}')
 
-    def _open_channel(self, channel: int) -> ChannelState:
+    def _usable_channel(self, channel: int) -> ChannelState:
         self._require_open()
         state = self._channels.get(channel)
         if state is None:
@@ -429,9 +440,8 @@ class Protocol:
                     return event
         except exceptions.InvalidFrameError as error:
             # No resynchronisation is possible, and no byte is worth sending (rule 13).
-            self._outbox.take()
             if self._handshake.awaits == handshake.START:
-                return self._closed(handshake.not_amqp(self._frames.buffer[:8]))
+                return self._closed(handshake.not_amqp(self._frames.beginning))
             return self._closed(exceptions.ProtocolViolationError(spec.FRAME_ERROR, str(error)))
         except exceptions.ProtocolViolationError as error:
             if self.state == OPENED:
@@ -599,7 +609,7 @@ class Protocol:
             return self._close_reason()
         cause = self._over_cause
         if self.state == HANDSHAKE:
-            reason = handshake.hung_up(self._handshake.awaits)
+            reason = handshake.hung_up(self._handshake.awaits, self._frames.beginning)
         elif isinstance(cause, exceptions.AMQPConnectionError):
             return cause
         else:

@@ -33,12 +33,13 @@ def test_late_reply_is_swallowed_and_the_next_call_gets_its_own(channel):
 
 
 def test_call_that_was_not_sent_is_taken_back(channel):
-    for name in 'abc':
-        channel.protocol.call(1, spec.Queue.Declare(queue=name), name)
-    channel.protocol.abandon('b')
+    contexts = {name: ['context', name] for name in 'abc'}
+    for name, context in contexts.items():
+        channel.protocol.call(1, spec.Queue.Declare(queue=name), context)
+    channel.protocol.abandon(contexts['b'])
     channel.says((1, spec.Queue.Declare(queue='a')))
     channel.hears((1, spec.Queue.DeclareOk('a', 1, 1)),
-                  gives=events.Reply(1, spec.Queue.DeclareOk('a', 1, 1), 'a'))
+                  gives=events.Reply(1, spec.Queue.DeclareOk('a', 1, 1), contexts['a']))
     channel.says((1, spec.Queue.Declare(queue='c')))
 
 
@@ -143,7 +144,7 @@ def test_abandoned_consumer_was_cancelled_with_nowait_meanwhile(channel, sent):
     else:
         channel.says((1, consume))
         channel.hears(delivery('one', 1), (1, spec.Basic.ConsumeOk('one')), delivery('one', 2))
-        channel.says((1, spec.Basic.Reject(1, True)), (1, spec.Basic.Cancel('one', True)),
+        channel.says((1, spec.Basic.Cancel('one', True)), (1, spec.Basic.Reject(1, True)),
                      (1, spec.Basic.Reject(2, True)))
 
 
@@ -219,12 +220,13 @@ def test_late_channel_is_closed_and_what_waited_for_it_is_not_sent(client):
 
 def test_abandoned_publish_is_confirmed_to_nobody(channel):
     channel.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk())
-    for name in 'abc':
-        channel.protocol.publish(1, '', 'q', context=name)
+    first, second, third = (['context', number] for number in range(3))
+    for context in (first, second, third):
+        channel.protocol.publish(1, '', 'q', context=context)
     channel.protocol.data_to_send()
-    channel.protocol.abandon('b')
+    channel.protocol.abandon(second)
     channel.hears((1, spec.Basic.Ack(3, True)),
-                  gives=events.Confirmed(1, spec.Basic.Ack(3, True), [1, 3], ['a', 'c']))
+                  gives=events.Confirmed(1, spec.Basic.Ack(3, True), [1, 3], [first, third]))
 
 
 def test_abandoned_close_of_a_channel_goes_on(channel):

@@ -81,9 +81,9 @@ def test_chunks_wait_behind_a_barrier(queue, barrier):
     """Rule 23: what is published behind a waiting confirm.select must not overtake it."""
     queue.push(call(DECLARE))
     queue.take_ready()
-    assert queue.barriers == 0
+    assert len(queue.barriers) == 0
     queue.push(call(barrier))
-    assert queue.barriers == 1
+    assert len(queue.barriers) == 1
     queue.push_chunks([b'publish', b'its body'])
     assert queue.take_ready() == []
     queue.take_answered()
@@ -92,19 +92,19 @@ def test_chunks_wait_behind_a_barrier(queue, barrier):
         queue.take_answered()
         sent += queue.take_ready()
     assert sent == [barrier.NAME.encode(), b'publish', b'its body']
-    assert queue.barriers == 0
+    assert len(queue.barriers) == 0
 
 
 def test_nothing_follows_a_commit_before_its_answer(queue):
     """RabbitMQ: 504, unexpected command while processing 'tx.commit'."""
     queue.push(call(COMMIT))
     assert queue.take_ready() == [b'Tx.Commit']
-    assert queue.barriers == 1
+    assert len(queue.barriers) == 1
     queue.push_chunks([b'publish'])
     queue.push(call(DECLARE))
     assert queue.take_ready() == []
     queue.take_answered()
-    assert queue.barriers == 0
+    assert len(queue.barriers) == 0
     assert queue.take_ready() == [b'publish', b'Queue.Declare']
 
 
@@ -113,15 +113,15 @@ def test_two_commits_are_two_barriers(queue):
     queue.push_chunks([b'first'])
     queue.push(call(COMMIT))
     queue.push_chunks([b'second'])
-    assert queue.barriers == 2
+    assert len(queue.barriers) == 2
     assert queue.take_ready() == [b'Tx.Commit']
     queue.take_answered()
-    assert queue.barriers == 1
+    assert len(queue.barriers) == 1
     assert queue.take_ready() == [b'first', b'Tx.Commit']
-    assert queue.barriers == 1
+    assert len(queue.barriers) == 1
     queue.take_answered()
     assert queue.take_ready() == [b'second']
-    assert queue.barriers == 0
+    assert len(queue.barriers) == 0
 
 
 def test_chunks_behind_a_sent_barrier_do_not_wait_for_other_calls(queue):
@@ -134,7 +134,7 @@ def test_chunks_behind_a_sent_barrier_do_not_wait_for_other_calls(queue):
     queue.push_chunks([b'publish 2'])
     queue.take_answered()
     assert queue.take_ready() == [b'Confirm.Select', b'publish 1', b'publish 2']
-    assert queue.barriers == 0
+    assert len(queue.barriers) == 0
     queue.take_answered()
     assert queue.take_ready() == [b'Queue.Bind']
     queue.take_answered()
@@ -151,7 +151,7 @@ def test_chunks_behind_another_barrier_wait_for_that_one(queue):
     queue.push_chunks([b'publish 2'])
     queue.take_answered()
     assert queue.take_ready() == [b'Confirm.Select', b'publish 1']
-    assert queue.barriers == 1
+    assert len(queue.barriers) == 1
     queue.take_answered()
     assert queue.take_ready() == [b'Queue.Bind']
     queue.take_answered()
@@ -201,7 +201,6 @@ def test_abandon_finds_the_object_itself_and_nothing_else(queue):
     context = ['equal']
     queue.push(call(DECLARE, context))
     queue.push(call(BIND, context))
-    queue.push_chunks([b'publish'])
     assert queue.abandon(['equal']) is None
     queue.take_ready()
     assert queue.abandon(['equal']) is None
@@ -212,7 +211,6 @@ def test_contexts_are_those_that_somebody_waits_for_oldest_first(queue):
     assert queue.contexts() == []
     for item in (call(DECLARE, 'a'), call(BIND, None), call(UNBOUND, None), call(BIND, 'b')):
         queue.push(item)
-    queue.push_chunks([b'publish'])
     assert queue.contexts() == ['a', 'b']
     queue.take_ready()
     assert queue.contexts() == ['a', 'b']
@@ -220,8 +218,23 @@ def test_contexts_are_those_that_somebody_waits_for_oldest_first(queue):
     assert queue.contexts() == ['b']
 
 
-def test_calls_are_numbered_in_the_order_in_which_they_are_sent(queue):
-    calls = [call(DECLARE), call(BIND), call(UNBOUND)]
+def test_calls_know_whether_they_are_sent(queue):
+    calls = [call(UNBOUND, None), call(DECLARE), call(BIND)]
     for item in calls:
         queue.push(item)
-    assert [item.number for item in calls] == [1, 2, 3]
+    assert [item.sent for item in calls] == [False, False, False]
+    queue.take_ready()
+    assert [item.sent for item in calls] == [True, True, False]
+
+
+def test_what_was_published_goes_out_before_a_close(queue):
+    """Also behind a confirm.select that waits; a transaction that is not committed has no effect."""
+    queue.push(call(DECLARE))
+    queue.take_ready()
+    queue.push(call(SELECT))
+    queue.push_chunks([b'publish 1'])
+    queue.push(call(BIND))
+    queue.push_chunks([b'publish 2'])
+    queue.push(call(COMMIT))
+    queue.push_chunks([b'publish 3'])
+    assert queue.take_published() == [b'Confirm.Select', b'publish 1', b'publish 2']

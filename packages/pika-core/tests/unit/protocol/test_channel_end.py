@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pika import events, exceptions, spec
+from pika import events, exceptions, frame, spec
 from pika_testing import message_frames
 
 QOS, QOS_OK = spec.Basic.Qos(), spec.Basic.QosOk()
@@ -66,7 +66,7 @@ def test_client_closes_channel_and_what_waits_is_dropped(channel):
     """Close overtakes the queue; what was not sent is dropped, and comes back in the close."""
     channel.call(1, spec.Confirm.Select(), spec.Confirm.SelectOk())
     channel.protocol.call(1, QOS, 'sent')
-    channel.protocol.call(1, spec.Confirm.Select(), 'waiting')
+    channel.protocol.call(1, spec.Tx.Commit(), 'waiting')
     channel.protocol.publish(1, '', 'q', context='held back')
     channel.says((1, QOS))
     channel.protocol.call(1, CLOSE, 'close')
@@ -75,6 +75,34 @@ def test_client_closes_channel_and_what_waits_is_dropped(channel):
                   gives=events.ChannelClosed(1, BY_CLIENT,
                                              ['sent', 'waiting', 'held back', 'close']))
     channel.says()
+
+
+def test_client_closes_channel_and_what_waits_behind_confirm_select_is_sent(channel):
+    """A publish that was accepted is not lost by a close that follows it."""
+    select = spec.Confirm.Select()
+    publish = frame.content_header_frame(1, 0, b'\0\0')
+    channel.protocol.call(1, QOS, 'qos')
+    channel.protocol.call(1, spec.Queue.Declare(queue='q'), 'dropped')
+    channel.protocol.call(1, select, 'select')
+    channel.protocol.publish(1, '', 'q', context='publish')
+    channel.says((1, QOS))
+    channel.protocol.call(1, CLOSE, 'close')
+    channel.says((1, select), (1, spec.Basic.Publish(0, '', 'q')), publish, (1, CLOSE))
+    channel.hears((1, spec.Channel.CloseOk()),
+                  gives=events.ChannelClosed(1, BY_CLIENT,
+                                             ['qos', 'dropped', 'select', 'publish', 'close']))
+
+
+def test_client_closes_connection_and_what_waits_behind_confirm_select_is_sent(channel):
+    select = spec.Confirm.Select(nowait=True)
+    channel.protocol.call(1, QOS, 'qos')
+    channel.protocol.call(1, select)
+    channel.protocol.publish(1, '', 'q')
+    channel.says((1, QOS))
+    channel.protocol.close(0.0)
+    channel.says((1, select), (1, spec.Basic.Publish(0, '', 'q')),
+                 frame.content_header_frame(1, 0, b'\0\0'),
+                 (0, spec.Connection.Close(200, 'Normal shutdown', 0, 0)))
 
 
 def test_server_sends_on_while_the_client_waits_for_its_close(channel):

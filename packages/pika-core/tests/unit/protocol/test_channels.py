@@ -253,7 +253,7 @@ def test_nowait_methods_keep_their_place(channel):
 
 
 def test_nowait_call_with_a_context_is_refused(channel):
-    with pytest.raises(ValueError, match='Queue.Declare with nowait has no answer'):
+    with pytest.raises(ValueError, match='context must be None for Queue.Declare with nowait'):
         channel.protocol.call(1, spec.Queue.Declare(queue='q', nowait=True), 'context')
     channel.says()
 
@@ -324,7 +324,8 @@ def test_method_that_no_frame_holds_is_refused(make_client):
 
     overhead = 4 + 2 + 2 + 1 + 4 + 2 + 5  # index, ticket, 'q', bits, table, key, head of the value
     client.call(1, declare(room - overhead), spec.Queue.DeclareOk('q', 0, 0))
-    with pytest.raises(exceptions.ParameterValueError, match='Queue.Declare must be 4088 bytes'):
+    with pytest.raises(exceptions.ParameterValueError,
+                       match='arguments of Queue.Declare must be at most 4084 bytes'):
         client.protocol.call(1, declare(room - overhead + 1), 'context')
     client.says()
 
