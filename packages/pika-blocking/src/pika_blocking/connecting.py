@@ -17,7 +17,6 @@ from pika.parameters import ConnectionParameters, Parameters
 from pika.protocol import Protocol
 from pika.tcp_socket_opts import set_sock_opts
 from pika.transport.endpoints import Connect, Resolve, Wait, connect_error, endpoint_plan, resolve
-from pika.transport.tls import TLSFilter, tls_error
 
 from pika_blocking.driver import Driver, Pending
 from pika_blocking.wire import Wire
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pika.transport.endpoints import Outcome
+    from pika.transport.tls import TLSFilter
 
 LOGGER = logging.getLogger(__name__)
 
@@ -92,10 +92,12 @@ def _open(step: Connect, connection: object, wake: socket.socket) -> Driver:
     """Open all layers to one address; `stack_timeout` bounds them all, `socket_timeout` TCP."""
     parameters = step.parameters
     started = time.monotonic()
+    protocol = Protocol(parameters, connection)
     sock = _open_socket(step)
     tls: TLSFilter | None = None
     try:
         if parameters.ssl_options is not None:
+            from pika.transport.tls import TLSFilter  # not everybody needs ssl
             tls = TLSFilter(parameters)
         wire = Wire(sock, tls, wake)
     except BaseException:
@@ -107,7 +109,6 @@ def _open(step: Connect, connection: object, wake: socket.socket) -> Driver:
         if isinstance(event, (events.Opened, events.Closed)):
             opening.event = event
 
-    protocol = Protocol(parameters, connection)
     driver = Driver(protocol, wire, route)
     protocol.connect(started)
     try:
@@ -115,17 +116,20 @@ def _open(step: Connect, connection: object, wake: socket.socket) -> Driver:
     except BaseException:
         wire.abort()
         raise
-    outcome = opening.event
-    if isinstance(outcome, events.Closed):
+    if isinstance(opening.event, events.Closed):
         driver.finish()
-        reason = outcome.reason
         if tls is not None and not tls.connected:
-            raise tls.error or tls_error(parameters, f'the TLS handshake did not end: {reason}',
-                                         reason)
-        raise reason
+            raise _tls_failure(tls, parameters, opening.event.reason)
+        raise opening.event.reason
     LOGGER.info('Connected to %s:%s, virtual host %r', parameters.host, parameters.port,
                 parameters.virtual_host)
     return driver
+
+
+def _tls_failure(tls: TLSFilter, parameters: Parameters, reason: Exception) -> Exception:
+    """What kept TLS from its end; AMQP, which waited for it, does not know."""
+    from pika.transport.tls import tls_error
+    return tls.error or tls_error(parameters, f'the TLS handshake did not end: {reason}', reason)
 
 
 def _open_socket(step: Connect) -> socket.socket:

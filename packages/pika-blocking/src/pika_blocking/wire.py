@@ -13,14 +13,13 @@ import select
 import socket
 from collections import deque
 
-from pika.transport.tls import TLSFilter
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Union
 
     from pika.protocol import Protocol
+    from pika.transport.tls import TLSFilter
 
     Chunk = Union[bytes, memoryview]
 

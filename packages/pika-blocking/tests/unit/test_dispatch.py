@@ -262,14 +262,14 @@ def test_dispatch_ends_although_messages_keep_coming(serve):
 
 
 def test_process_data_events_times(serve):
+    go_on = threading.Semaphore(0)
 
     def play(peer):
         peer.open_channel()
         peer.consume()
-        time.sleep(0.3)
-        peer.deliver(b'1')
-        time.sleep(0.3)
-        peer.deliver(b'2', first=2)
+        for number in (1, 2):
+            go_on.acquire()
+            peer.deliver(b'%d' % number, first=number)
         peer.close()
 
     with BlockingConnection(serve(play)) as connection:
@@ -278,13 +278,17 @@ def test_process_data_events_times(serve):
         channel.basic_consume('q', lambda *message: seen.append(message[3]), auto_ack=True)
         started = time.monotonic()
         connection.process_data_events()
-        connection.process_data_events(0.1)
-        assert 0.1 <= time.monotonic() - started < 0.25
+        assert time.monotonic() - started < 0.5
+        connection.process_data_events(0.5)
+        assert time.monotonic() - started >= 0.5
         assert seen == []
-        connection.process_data_events(5)
+        go_on.release()
+        connection.process_data_events(60)
         assert seen == [b'1']
+        threading.Timer(0.1, go_on.release).start()
         connection.process_data_events(None)
         assert seen == [b'1', b'2']
+        assert time.monotonic() - started < 30
         with pytest.raises(ValueError):
             connection.process_data_events(-1)
 

@@ -227,8 +227,8 @@ def test_acks_of_a_quick_loop_leave_together(serve, calls):
 
 
 def test_ack_of_a_slow_handler_leaves_at_once(serve):
-    """It is not held back while the next message is worked on."""
-    heard = []
+    """Nothing that the handler does after it, and no work on the next message, holds it back."""
+    heard = threading.Event()
 
     def play(peer):
         peer.open_channel()
@@ -236,21 +236,46 @@ def test_ack_of_a_slow_handler_leaves_at_once(serve):
         peer.deliver(b'1', b'2', b'3')
         for _ in range(3):
             peer.hear(spec.Basic.Ack)
-            heard.append(time.monotonic())
+            heard.set()
         peer.close()
 
-    def on_message(channel, method, properties, body):
-        time.sleep(0.1)
-        channel.basic_ack(method.delivery_tag)
-        sent.append(time.monotonic())
+    seen = []
 
-    sent = []
+    def on_message(channel, method, properties, body):
+        time.sleep(0.002)
+        channel.basic_ack(method.delivery_tag)
+        seen.append(heard.wait(5))
+        heard.clear()
+
     with BlockingConnection(serve(play)) as connection:
-        channel = connection.channel()
-        channel.basic_consume('q', on_message)
+        connection.channel().basic_consume('q', on_message)
         connection.process_data_events(5)
-        connection.close()
-    assert all(abs(there - here) < 0.05 for there, here in zip(heard, sent))
+    assert seen == [True, True, True]
+
+
+def test_ack_before_the_work_of_a_slow_handler_leaves_at_once(serve):
+    heard = threading.Event()
+
+    def play(peer):
+        peer.open_channel()
+        peer.consume()
+        peer.deliver(b'1', b'2', b'3')
+        for _ in range(3):
+            peer.hear(spec.Basic.Ack)
+            heard.set()
+        peer.close()
+
+    with BlockingConnection(serve(play)) as connection:
+        seen = []
+        channel = connection.channel()
+        for method, _, _ in channel.consume('q'):
+            channel.basic_ack(method.delivery_tag)
+            seen.append(heard.wait(5))
+            heard.clear()
+            time.sleep(0.002)
+            if method.delivery_tag == 3:
+                break
+    assert seen == [True, True, True]
 
 
 def test_ack_outside_a_dispatch_leaves_at_once(serve):
@@ -317,8 +342,8 @@ def test_heartbeats_are_sent_while_waiting_and_while_messages_are_worked_on(serv
         started = time.monotonic()
         connection.process_data_events(5)
         connection.sleep(0.6)
-    assert 0.4 < heard[0] - started < 1.1
-    assert all(0.3 < after - before < 0.9 for before, after in zip(heard, heard[1:]))
+    assert 0.3 < heard[0] - started < 2
+    assert all(0.3 < after - before < 2 for before, after in zip(heard, heard[1:]))
 
 
 def test_program_that_was_busy_takes_no_live_peer_for_dead(serve, monkeypatch):
