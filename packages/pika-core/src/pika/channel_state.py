@@ -26,6 +26,9 @@ OPEN = 'open'
 CLOSING = 'closing'
 CLOSED = 'closed'
 
+# Encoded Basic.Publish per channel: most programs publish to few routes.
+PUBLISH_FRAMES_KEPT = 256
+
 
 class ChannelState:
     """The state of one channel and what each method of the broker does to it."""
@@ -69,6 +72,14 @@ class ChannelState:
         self.consumers.add(tag, owner, method.no_ack)
         self._push(call)
         return tag
+
+    def new_publish_frame(self, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+        """Encode Basic.Publish and keep it in `publish_frames`."""
+        encoded = self._encode(spec.Basic.Publish(0, exchange, routing_key, mandatory))
+        if len(self.publish_frames) >= PUBLISH_FRAMES_KEPT:
+            self.publish_frames.clear()
+        self.publish_frames[exchange, routing_key, mandatory] = encoded
+        return encoded
 
     def send_chunks(self, chunks: list[Any]) -> None:
         """Send at once what passes the queue of calls, unless a barrier stands there."""

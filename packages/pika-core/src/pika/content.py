@@ -46,6 +46,22 @@ def as_bytes(body: bytes | bytearray | memoryview | str) -> bytes:
     raise ParameterTypeError('body', body, 'bytes, bytearray, memoryview or str')
 
 
+def encode_properties(properties: spec.BasicProperties, max_payload: int) -> bytes:
+    """Flags and list as one piece. max_payload: bytes; a content header cannot be split (rule 11).
+
+    Raises:
+      ParameterTypeError, ParameterValueError, ShortStringTooLong: what cannot be sent, by name.
+    """
+    if not isinstance(properties, spec.BasicProperties):
+        raise ParameterTypeError('properties', properties, 'BasicProperties or None')
+    encoded = b''.join(properties.encode())
+    if len(encoded) + _HEADER.size > max_payload:
+        raise ParameterValueError(
+            'properties', f'{len(encoded)} bytes',
+            f'at most {max_payload - _HEADER.size} bytes encoded, as frame_max was negotiated')
+    return encoded
+
+
 def encode(method_frame: bytes, channel: int, properties: bytes, body: bytes,
            max_payload: int) -> list[bytes | memoryview]:
     r"""Return the chunks to send for a message: method, content header and body frames.

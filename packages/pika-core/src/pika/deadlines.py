@@ -6,10 +6,6 @@ monotonic).
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 
 class Deadlines:
     """At most one moment for each name, and which of them comes first."""

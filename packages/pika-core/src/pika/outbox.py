@@ -5,10 +5,6 @@ Rule: nothing is encoded here; whole frames come in, and go out in the same orde
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 
 class Outbox:
     """Chunks of frames, and how many bytes they are."""

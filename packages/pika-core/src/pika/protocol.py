@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 
-from pika import content, events, exceptions, frame, handshake, spec
+from pika import content, data, events, exceptions, frame, handshake, spec
 from pika.calls import Call, CallQueue
 from pika.channel_numbers import ChannelNumbers
 from pika.channel_state import CLOSED, CLOSING, OPEN, ChannelState
@@ -45,8 +45,6 @@ ENDED = 'closed'
 CLOSE_TIMEOUT = 10.0
 # Seconds beyond the heartbeat timeout before silence is taken for death.
 HEARTBEAT_GRACE = 5.0
-# Encoded Basic.Publish per channel: most programs publish to few routes.
-PUBLISH_FRAMES_KEPT = 256
 
 _DELIVER = spec.Basic.Deliver
 _SENT = frozenset((spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Reject))
@@ -65,10 +63,14 @@ class Protocol:
     Attributes:
       state: 'idle', 'handshake', 'open', 'closing' or 'closed'.
       server_properties: what the broker tells of itself; empty before Connection.Start.
+
+    Raises:
+      ParameterTypeError, ParameterValueError: a client property that cannot be sent.
     """
 
     def __init__(self, parameters: Parameters, connection: object = None) -> None:
         self.parameters = copy.deepcopy(parameters)
+        data.encode_table([], self.parameters.client_properties, parameter='client_properties')
         self.state = IDLE
         self._outbox = Outbox()
         self._frames = frame.FrameReader(self._find_sink,
@@ -126,7 +128,7 @@ class Protocol:
             self._deadlines.set('handshake', now + self.parameters.stack_timeout)
 
     def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
-        """Take bytes from the stream."""
+        """Take bytes from the stream; none matter once the connection is closed."""
         if self.state == ENDED:
             return
         self._heard(now)
@@ -163,11 +165,11 @@ class Protocol:
     # Time.
 
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` is due, on the clock of `now`; None for never."""
+        """When `handle_timeout` is due: seconds on the clock of `now`; None for never."""
         return self._deadlines.next()
 
     def handle_timeout(self, now: float) -> None:
-        """The moment has come.
+        """The moment has come; too early, nothing happens.
 
         Drain the stream before: the broker's heartbeats wait there while a program is busy.
         """
@@ -179,7 +181,7 @@ class Protocol:
         self._give_up(
             exceptions.AMQPConnectionError(
                 f'timeout: the peer sent no {self._handshake.awaits} within '
-                f'{self.parameters.stack_timeout} s'), now)
+                f'{self.parameters.stack_timeout:g} s'), now)
 
     def _on_heartbeat_due(self, now: float) -> None:
         self._outbox.write(frame.HEARTBEAT_FRAME)
@@ -189,14 +191,14 @@ class Protocol:
         timeout = self._handshake.heartbeat
         self._give_up(
             exceptions.AMQPHeartbeatTimeout(
-                f'nothing heard of the broker for {timeout + HEARTBEAT_GRACE} s, '
+                f'nothing heard of the broker for {timeout + HEARTBEAT_GRACE:g} s, '
                 f'the heartbeat timeout is {timeout} s'), now)
 
     def _on_blocked_timeout(self, now: float) -> None:
         self._give_up(
-            exceptions.ConnectionBlockedTimeout('the broker has blocked the connection for '
-                                                f'{self.parameters.blocked_connection_timeout} s'),
-            now)
+            exceptions.ConnectionBlockedTimeout(
+                'the broker has blocked the connection for '
+                f'{self.parameters.blocked_connection_timeout:g} s'), now)
 
     def _on_close_timeout(self, now: float) -> None:
         self._stream_over(None, now)
@@ -237,10 +239,11 @@ class Protocol:
     def call(self, channel: int, method: amqp_object.Method, context: Any = None) -> None:
         """Send a synchronous method when its turn comes; `Reply` brings `context`.
 
-        A nowait method takes no context. `spec.Channel.Close` overtakes those that wait;
-        `ChannelClosed` brings its context. On
-        channel 0 the only method is `spec.Connection.UpdateSecret`. Basic.Consume goes through
-        `consume`, Channel.Open through `open_channel`.
+        A nowait method takes no context. `spec.Channel.Close` overtakes those that wait, which are
+        dropped; what was published is sent before it, unless it waits behind a transaction's
+        method. `ChannelClosed` brings its context. On channel 0 the only method is
+        `spec.Connection.UpdateSecret`. Basic.Consume goes through `consume`, Channel.Open through
+        `open_channel`.
 
         Raises:
           ChannelWrongStateError, ConnectionWrongStateError: not open.
@@ -257,14 +260,14 @@ class Protocol:
         if not method.synchronous or method.sender == 'server' or type(method) in _NOT_CALLED:
             raise exceptions.ParameterValueError(
                 'method', method.NAME,
-                'a synchronous method of a client that has no way of its own')
+                'one that the broker answers, and not of consume, open_channel or close')
         state.call(method, context)
 
     def consume(self, channel: int, method: spec.Basic.Consume, context: Any, consumer: Any) -> str:
         """Start a consumer; `Reply` brings `context`, each `Delivery` shows `consumer`.
 
-        Returns the consumer tag, which is made here if `method` has none. Raises as `call` does,
-        and:
+        Returns the consumer tag, which is made here, and set in `method`, if that has none. Raises
+        as `call` does, and:
 
         Raises:
           DuplicateConsumerTag: the channel has a consumer with that tag.
@@ -292,21 +295,12 @@ class Protocol:
         try:
             method_frame = state.publish_frames[exchange, routing_key, mandatory]
         except (KeyError, TypeError):
-            method_frame = self._publish_frame(state, exchange, routing_key, mandatory)
+            method_frame = state.new_publish_frame(exchange, routing_key, mandatory)
         if type(body) is not bytes:
             body = content.as_bytes(body)
-        if properties is None:
-            encoded = b'\0\0'
-        elif isinstance(properties, spec.BasicProperties):
-            encoded = b''.join(properties.encode())
-        else:
-            raise exceptions.ParameterTypeError('properties', properties, 'BasicProperties or None')
-        max_payload = self._max_payload
-        if len(encoded) + 12 > max_payload:
-            raise exceptions.ParameterValueError(
-                'properties', f'{len(encoded)} bytes',
-                f'at most {max_payload - 12} bytes encoded, as frame_max was negotiated: rule 11')
-        chunks = content.encode(method_frame, channel, encoded, body, max_payload)
+        encoded = b'\0\0' if properties is None else content.encode_properties(
+            properties, self._max_payload)
+        chunks = content.encode(method_frame, channel, encoded, body, self._max_payload)
         tag = 0
         if state.confirms is not None:
             tag = state.confirms.sent(context)
@@ -353,7 +347,8 @@ class Protocol:
         """The caller no longer waits for `context`: it will not come back.
 
         An unsent call is taken back; the late answer of a sent one is swallowed: a late message of
-        Basic.Get is requeued, a late consumer cancelled, a late channel closed.
+        Basic.Get is requeued, a late consumer cancelled, a late channel closed, of which only
+        `ChannelClosed` tells. Takes time in proportion to what is outstanding.
         """
         if context is None:
             return
@@ -411,15 +406,6 @@ class Protocol:
         if state.phase == CLOSING:
             raise exceptions.ChannelWrongStateError('Channel is closing.')
         return state
-
-    def _publish_frame(self, state: ChannelState, exchange: str, routing_key: str,
-                       mandatory: bool) -> bytes:
-        method_frame = frame.method_frame(state.number,
-                                          spec.Basic.Publish(0, exchange, routing_key, mandatory))
-        if len(state.publish_frames) >= PUBLISH_FRAMES_KEPT:
-            state.publish_frames.clear()
-        state.publish_frames[exchange, routing_key, mandatory] = method_frame
-        return method_frame
 
     # Events.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import socket
 
+from pika.exceptions import ParameterTypeError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +38,7 @@ def set_sock_opts(tcp_options: Mapping[str, int] | None, sock: socket.socket) ->
         sock: a TCP socket, best before it connects.
 
     Raises:
+        ParameterTypeError: a value that is no int.
         OSError: the system refuses the value of an option it has.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -44,6 +47,8 @@ def set_sock_opts(tcp_options: Mapping[str, int] | None, sock: socket.socket) ->
     if socket_requires_keepalive(tcp_options):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in tcp_options.items():
+        if not isinstance(value, int):
+            raise ParameterTypeError(f'tcp_options.{name}', value, 'an int')
         if name in _OPTIONS:
             sock.setsockopt(socket.IPPROTO_TCP, _OPTIONS[name], value)
         else:

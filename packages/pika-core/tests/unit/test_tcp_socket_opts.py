@@ -4,6 +4,7 @@ import logging
 import socket
 
 import pytest
+from pika import exceptions
 from pika.tcp_socket_opts import set_sock_opts, socket_requires_keepalive
 
 
@@ -48,3 +49,9 @@ def test_unknown_option_is_logged_and_left_out(sock, caplog):
 }, True)])
 def test_socket_requires_keepalive(options, answer):
     assert socket_requires_keepalive(options) is answer
+
+
+def test_value_that_is_no_int_is_refused_by_name():
+    with socket.socket() as sock:
+        with pytest.raises(exceptions.ParameterTypeError, match=r'tcp_options\.TCP_KEEPIDLE'):
+            set_sock_opts({'TCP_KEEPIDLE': 'x'}, sock)

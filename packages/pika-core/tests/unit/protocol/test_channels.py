@@ -187,7 +187,8 @@ def test_calls_before_the_answer_to_the_open_wait_for_it(client):
                          ids=lambda method: method.NAME)
 def test_method_that_is_no_call_is_refused(channel, method):
     """Rule 22: access.request too, which RabbitMQ has for show only."""
-    with pytest.raises(exceptions.ParameterValueError, match='method must be a synchronous'):
+    with pytest.raises(exceptions.ParameterValueError,
+                       match='method must be one that the broker answers'):
         channel.protocol.call(1, method, 'context')
     channel.says()
     channel.call(1, QOS, QOS_OK)
