@@ -90,6 +90,27 @@ class Client:
             self._take(data[start:start + size], seen)
         self._check(seen, gives)
 
+    def fails(self, *what):
+        """The broker sends these, and the connection ends with nothing else: returns the reason."""
+        seen = []
+        data = self._owed + b''.join(map(encode, what))
+        size = 1 if 'bytewise' in self._way else len(data)
+        for start in range(0, len(data), size):
+            self._take(data[start:start + size], seen)
+        return self._end(seen)
+
+    def ends(self):
+        """The connection has ended with nothing else: returns the reason."""
+        return self._end(self._pull([]))
+
+    def _end(self, seen):
+        (event,) = seen
+        assert type(event) is events.Closed
+        self._check(seen, event)
+        assert self.protocol.state == 'closed'
+        assert self.protocol.next_timeout() is None
+        return event.reason
+
     def lost(self, error=None, gives=()):
         """The stream breaks with this error, or ends."""
         if error is None:

@@ -228,7 +228,7 @@ def test_calls_know_whether_they_are_sent(queue):
 
 
 def test_what_was_published_goes_out_before_a_close(queue):
-    """Also behind a confirm.select that waits; a transaction that is not committed has no effect."""
+    """Also behind a confirm.select that waits; an open transaction has no effect anyway."""
     queue.push(call(DECLARE))
     queue.take_ready()
     queue.push(call(SELECT))
