@@ -141,14 +141,14 @@ class ChannelState:
         for tag in self.consumers.take_held():
             self._give_back(tag)
 
-    def write_published(self) -> None:
-        """Send, before a close, what was published behind a confirm.select that still waits."""
+    def stop(self) -> None:
+        """Send, before a close, what was published behind a confirm.select; then nothing more."""
         self._outbox.write_all(self.calls.take_published())
+        self.phase = CLOSING
 
     def _send_close(self, call: Call) -> None:
         """Close overtakes what waits; that is dropped, its contexts return with the end."""
-        self.write_published()
-        self.phase = CLOSING
+        self.stop()
         self._close = call
         self.incoming = None
         self._outbox.write(call.frame)

@@ -387,7 +387,7 @@ class Protocol:
             self._deadlines.set('close', now)  # the event is there already
             return
         for channel in self._channels.values():
-            channel.write_published()
+            channel.stop()
         self.state = CLOSING_CONNECTION
         self._outbox.write(encoded)
         self._deadlines.clear_all()
@@ -617,8 +617,7 @@ class Protocol:
         if isinstance(reason, exceptions.AMQPConnectionError) and reason.host is None:
             reason.host = self.parameters.host
             reason.port = self.parameters.port
-            if self.state in (IDLE, HANDSHAKE):
-                reason.phase = 'handshake'
+            reason.phase = 'handshake' if self.state in (IDLE, HANDSHAKE) else 'open'
         contexts = self._calls.contexts()
         for state in self._channels.values():
             contexts += state.contexts()

@@ -90,6 +90,11 @@ class Client:
             self._take(data[start:start + size], seen)
         self._check(seen, gives)
 
+    def arrives(self, *what):
+        """The broker sends these, and the client does not look at them yet."""
+        self.protocol.receive_data(self._owed + b''.join(map(encode, what)), self.now)
+        self._owed = b''
+
     def fails(self, *what):
         """The broker sends these, and the connection ends with nothing else: returns the reason."""
         seen = []
