@@ -245,6 +245,12 @@ def test_arguments_go_where_they_belong(connection, channel):
     ]
 
 
+@pytest.mark.parametrize('name', ['basic_ack', 'basic_nack', 'basic_reject'])
+def test_answer_to_a_delivery_outside_a_callback_is_sent(connection, channel, name):
+    getattr(channel, name)(7)
+    assert [method.delivery_tag for method in connection.sent()] == [7]
+
+
 def test_routing_key_none_is_the_name_of_the_queue(connection, channel):
     channel.queue_bind('q', 'e')
     channel.queue_bind('q', 'e', '')

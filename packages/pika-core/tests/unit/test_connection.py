@@ -107,6 +107,20 @@ def test_failed_attempt_is_followed_by_another_with_all_credentials(make, log, c
     assert b'\0me\0secret' in connection.stream.sends[1]
 
 
+def test_end_of_the_stream_before_says_nothing_of_the_next(make, monkeypatch):
+    """A stream may linger after close(), while the next attempt has begun."""
+    connection = make()
+    connection.retry = True
+    connection.connected()
+    monkeypatch.setattr(connection.stream, 'close', lambda: None)
+    connection.hears(b'HTTP/1.1')
+    connection.connection_lost(None)
+    assert len(connection.failures) == 1
+    assert connection.armed() == []
+    connection.connected()
+    assert (connection.bytes_sent, connection.bytes_received) == (8, 0)
+
+
 def test_connect_failed_is_an_open_error(make, log, calls):
     connection = make(on_open_error_callback=log('error'))
     error = exceptions.AMQPConnectionError('refused')
@@ -289,6 +303,16 @@ def test_idle_connection_wakes_only_for_heartbeats(connection):
     assert len(connection.armed()) == 1
 
 
+def test_timer_moves_to_an_earlier_moment(make, log, calls):
+    connection = make(ConnectionParameters(blocked_connection_timeout=5),
+                      on_close_callback=log('close')).open()
+    connection.hears(spec.Connection.Blocked('low on disk'), channel=0)
+    connection.sleep(4)
+    assert calls == []
+    connection.sleep(1)
+    assert isinstance(calls[0][2], exceptions.ConnectionBlockedTimeout)
+
+
 def test_blocked_and_unblocked(connection, calls, log):
     connection.add_on_connection_blocked_callback(log('blocked'))
     connection.add_on_connection_unblocked_callback(log('unblocked'))
@@ -434,6 +458,15 @@ def test_dispatch_is_bounded_by_time(connection, calls, message):
     assert not connection.stream.paused
 
 
+def test_rest_of_a_dispatch_is_scheduled_once(connection, log, message):
+    channel = connection.open_channel()
+    channel.basic_consume('q', log('message'), consumer_tag='c')
+    connection.run()
+    for start in (1, 301):
+        connection.data_received(b''.join(message(deliver(start + i)) for i in range(300)))
+    assert len(connection.soon) == 1
+
+
 def test_end_comes_after_what_a_bounded_dispatch_left(connection, calls, log, message):
     channel = connection.open_channel()
     channel.basic_consume('q', log('message'), consumer_tag='c')
@@ -470,6 +503,16 @@ def test_exception_of_a_consumer_comes_out_and_all_goes_on(connection, message):
     assert connection.is_open and channel.is_open and channel.consumer_tags == ['c']
     connection.run()
     assert seen == [1, 2, 3, 4]
+
+
+def test_note_names_the_callback_that_raised(connection, log, message):
+    channel = connection.open_channel()
+    channel.basic_consume('q', boom, consumer_tag='c')
+    channel.queue_declare('q', callback=log('declared'))
+    with pytest.raises(Boom) as info:
+        connection.hears(spec.Basic.ConsumeOk('c'), spec.Queue.DeclareOk('q', 0, 0),
+                         message(deliver(1)))
+    assert 'on_message_callback' in info.value.__notes__[0]
 
 
 def test_exception_of_one_callback_does_not_eat_the_others(make, log, calls):

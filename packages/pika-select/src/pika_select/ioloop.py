@@ -60,7 +60,6 @@ class IOLoop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()  # so that timers of one moment keep their order
         self._cancelled = 0
-        # A change makes a new entry, so that events of a turn find out that they are stale.
         self._handlers: dict[int, tuple[Handler, int]] = {}
         self._selector: selectors.BaseSelector | None = None
         self._waker: socket.socket | None = None
@@ -209,15 +208,14 @@ class IOLoop:
         """Tell the selector, if there is one, what `fd` is watched for."""
         if self._selector is None:
             return
-        entry = self._handlers[fd]
-        events = entry[1]
+        handler, events = self._handlers[fd]
         mask = (selectors.EVENT_READ if events &
                 self.READ else 0) | (selectors.EVENT_WRITE if events & self.WRITE else 0)
         if fd not in self._selector.get_map():
             if mask:
-                self._selector.register(fd, mask, entry)
+                self._selector.register(fd, mask, handler)
         elif mask:
-            self._selector.modify(fd, mask, entry)
+            self._selector.modify(fd, mask, handler)
         else:
             self._selector.unregister(fd)
 
@@ -230,12 +228,15 @@ class IOLoop:
         finally:
             self._waiting = False
         for key, mask in found:
-            entry = self._handlers.get(key.fd)
             if key.fileobj is woken:
                 woken.recv(4096)
-            elif entry is not None and entry is key.data:  # else one handler has changed another
-                entry[0](key.fd, (self.READ if mask & selectors.EVENT_READ else 0) |
-                         (self.WRITE if mask & selectors.EVENT_WRITE else 0))
+                continue
+            # One handler may have changed, removed or replaced another.
+            handler, watched = self._handlers.get(key.fd, (None, 0))
+            events = watched & ((self.READ if mask & selectors.EVENT_READ else 0) |
+                                (self.WRITE if mask & selectors.EVENT_WRITE else 0))
+            if handler is key.data and handler is not None and events:
+                handler(key.fd, events)
         self._run_timers()
         # Those that are added meanwhile are for the next turn: descriptors and timers come first.
         for _ in range(len(self._ready)):

@@ -48,10 +48,14 @@ def test_callbacks_run_in_order_then_stop(loop):
 
 
 def test_stop_before_start_lets_start_return_at_once(loop):
+    seen = []
+    loop.add_callback(lambda: seen.append(1))
+    loop.add_callback(loop.stop)
     loop.stop()
     loop.start()
-    loop.add_callback(loop.stop)
+    assert seen == []
     loop.start()
+    assert seen == [1]
 
 
 def test_it_holds_no_descriptors_but_while_it_runs(loop):
@@ -78,6 +82,7 @@ def test_timers_run_in_order(loop):
     loop.remove_timeout(removed)
     loop.start()
     assert seen == ['a', 'b']
+    assert loop._cancelled == 0
     assert 0.04 <= time.monotonic() - start < 1
 
 
@@ -113,6 +118,7 @@ def test_cancelled_timers_do_not_pile_up(loop):
     loop.call_later(0.03, loop.stop)
     loop.start()
     assert len(seen) == len(kept)
+    assert loop._cancelled == sum(timer.callback is None for _, _, timer in loop._timers)
 
 
 def test_callback_added_in_a_callback_waits_for_the_next_turn(loop, pair):
@@ -284,6 +290,51 @@ def test_handler_removed_by_another_in_the_same_turn_is_not_called(loop):
         loop.add_handler(ours.fileno(), handler, loop.READ)
     loop.start()
     assert len(called) == 1
+    for sock in (*pairs[0], *pairs[1]):
+        sock.close()
+
+
+def test_handler_changed_by_another_in_the_same_turn_is_not_called_for_the_old_event(loop):
+    pairs = [socket.socketpair() for _ in range(2)]
+    called = []
+
+    def handler(fd, events):
+        called.append(events)
+        for ours, _ in pairs:
+            loop.update_handler(ours.fileno(), loop.WRITE)
+        if len(called) == 3:
+            loop.stop()
+
+    for ours, theirs in pairs:
+        theirs.send(b'x')
+        loop.add_handler(ours.fileno(), handler, loop.READ)
+    loop.start()
+    assert called.count(loop.READ) == 1
+    for sock in (*pairs[0], *pairs[1]):
+        sock.close()
+
+
+def test_new_handler_of_a_descriptor_gets_no_event_of_the_old_one(loop):
+    """The number of a closed descriptor is given to the next one."""
+    pairs = [socket.socketpair() for _ in range(2)]
+    called = []
+
+    def handler(fd, events):
+        called.append('old')
+        for ours, _ in pairs:
+            loop.remove_handler(ours.fileno())
+            loop.add_handler(ours.fileno(), new, loop.READ)
+        loop.add_callback(lambda: called.append('next turn'))
+
+    def new(fd, events):
+        called.append('new')
+        loop.stop()
+
+    for ours, theirs in pairs:
+        theirs.send(b'x')
+        loop.add_handler(ours.fileno(), handler, loop.READ)
+    loop.start()
+    assert called == ['old', 'next turn', 'new', 'new']
     for sock in (*pairs[0], *pairs[1]):
         sock.close()
 
