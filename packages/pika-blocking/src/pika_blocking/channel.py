@@ -20,13 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
-    from typing import (
-        Callable,
-        NoReturn,
-        TypeVar,
-        Union,
-        overload,
-    )
+    from typing import Callable, NoReturn, TypeVar, Union, overload
 
     from pika import amqp_object
 
@@ -391,10 +385,9 @@ class BlockingChannel:
         """Yield the messages of a queue as (method, properties, body).
 
         The consumer starts with the first message asked for. Leaving the loop leaves it there, and
-        the messages that have
-        arrived: the next `consume` with the same `queue`, `auto_ack` and `exclusive` goes on.
-        `cancel` ends it and puts them back. The generator ends when the consumer is cancelled, by
-        whomever, and when the program closes the channel.
+        the messages that have arrived: the next `consume` with the same `queue`, `auto_ack` and
+        `exclusive` goes on. `cancel` ends it and puts them back. The generator ends when the
+        consumer is cancelled, by whomever, and when the program closes the channel.
 
         inactivity_timeout: seconds; when nothing arrived for so long, (None, None, None) is
         yielded. The others are as for `basic_consume`.

@@ -308,18 +308,16 @@ class BlockingConnection:
         """Deal with one event, wait for it if need be; False when `deadline` passed without."""
         dispatcher = self._dispatcher
         event = self._driver.protocol.next_event()
-        if event is None:
+        waited = event is None
+        if waited:
             self._step(deadline)
             event = self._driver.protocol.next_event()
-            if not dispatcher.running:
-                dispatcher.run(self._driver, pull=False)
-        if event is None:
-            return deadline is None or monotonic() < deadline
-        self._route(event)
-        self._message_arrived = False  # `consume` sees for itself
-        if dispatcher.waits() and not dispatcher.running:
+        if event is not None:
+            self._route(event)
+            self._message_arrived = False  # `consume` sees for itself
+        if (waited or dispatcher.waits()) and not dispatcher.running:
             dispatcher.run(self._driver, pull=False)
-        return True
+        return event is not None or deadline is None or monotonic() < deadline
 
     def _dispatch(self) -> bool:
         ran = self._dispatcher.run(self._driver)

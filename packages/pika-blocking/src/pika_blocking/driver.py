@@ -135,8 +135,9 @@ class Driver:
         self._mind_time(now)
 
     def read(self) -> None:
-        """Take what has arrived, without waiting."""
+        """Send what can be sent and take what has arrived, without waiting."""
         now = monotonic()
+        self.wire.flush()
         self._next_look = now + LOOK_INTERVAL
         self.wire.read(self.protocol, now)
         self._mind_time(now)

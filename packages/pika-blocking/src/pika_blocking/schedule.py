@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 import socket
 from collections import deque
 
@@ -28,8 +27,6 @@ class Timers:
 
     def add(self, when: float, callback: Callback) -> int:
         """Call `callback` at the moment `when`; returns what `remove` takes."""
-        if math.isnan(when):
-            raise ValueError('a timer cannot be due at NaN')
         number = next(self._numbers)
         heapq.heappush(self._heap, (when, number))
         self._callbacks[number] = callback

@@ -32,6 +32,8 @@ _BUFFERS = 64
 # A program that has set SIGPIPE back to its default must not be killed by a broken connection.
 _FLAGS = getattr(socket, 'MSG_NOSIGNAL', 0)
 _READS_AT_THE_END = 64
+# Seconds in one wait: poll() takes milliseconds in 32 bits.
+_LONGEST_WAIT = 1_000_000.0
 
 
 class Wire:
@@ -141,12 +143,16 @@ class Wire:
         protocol.connection_lost(self.error, now)
 
     def wait(self, timeout: float | None, wake: bool = False) -> bool:
-        """Block until something arrives or can be sent, at most `timeout` seconds (None: no limit).
+        """Block until something arrives or can be sent, for about `timeout` seconds at most.
+
+        None, and any number of days, is no limit.
 
         Returns:
           Whether something has arrived. What could be sent was sent.
         """
         waiter = self._waiter_with_wake if wake else self._waiter
+        if timeout is not None:
+            timeout = min(timeout, _LONGEST_WAIT)
         readable, writable = waiter.wait(timeout, bool(self.unsent))
         if writable:
             self.flush()
@@ -235,7 +241,7 @@ class _Waiter:
             self._poll.modify(self._fd, select.POLLIN | (select.POLLOUT if for_writing else 0))
             self._for_writing = for_writing
         # Rounded up: a wait that ends too early would be repeated until the moment has come.
-        milliseconds = None if timeout is None else min(math.ceil(timeout * 1000), 0x7FFFFFFF)
+        milliseconds = None if timeout is None else math.ceil(timeout * 1000)
         readable = writable = False
         for fd, event in self._poll.poll(milliseconds):
             if fd == self._fd:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pika_testing
 import pytest
 from pika import exceptions, frame, spec
 from pika_blocking import BlockingConnection
@@ -278,4 +279,29 @@ def test_exception_of_a_callback_while_it_waits_leaves_the_consumer(serve):
         connection.call_later(0.05, fail)
         with pytest.raises(ZeroDivisionError):
             next(channel.consume('q'))
+        assert next(channel.consume('q'))[2] == b'1'
+
+
+def test_exception_of_a_callback_loses_no_message_that_came_with_it(serve):
+
+    def play(peer):
+        peer.open_channel()
+        peer.consume()
+        deliver = spec.Basic.Deliver(peer.tag, 1, False, '', 'q')
+        peer.socket.sendall(b''.join([
+            frame.method_frame(0, spec.Connection.Blocked('memory')),
+            *pika_testing.message_frames(1, deliver, body=b'1')
+        ]))
+        peer.close()
+
+    def fail(*args):
+        raise ZeroDivisionError
+
+    with BlockingConnection(serve(play)) as connection:
+        connection.add_on_connection_blocked_callback(fail)
+        connection.call_later(0, fail)
+        channel = connection.channel()
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                next(channel.consume('q'))
         assert next(channel.consume('q'))[2] == b'1'

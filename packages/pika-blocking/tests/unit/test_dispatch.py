@@ -321,8 +321,9 @@ def test_timers(serve):
 
         connection.process_data_events(5)
         assert len(seen) == 1 and 0.1 <= seen[0] < 1
+        connection.call_later(float('inf'), lambda: seen.append('never'))
         connection.call_later(0, again)
-        connection.process_data_events(5)
+        connection.process_data_events(float('inf'))
         assert seen[1:] == ['again']
         with pytest.raises(ValueError):
             connection.call_later(-1, print)

@@ -148,6 +148,7 @@ def test_interrupted_publish_leaves_whole_frames(serve):
             with pytest.raises(KeyboardInterrupt):
                 channel.basic_publish('', 'q', body)
             go_on.set()
+            connection.process_data_events(0)
             channel.basic_publish('', 'q', b'next')
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
