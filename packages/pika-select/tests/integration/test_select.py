@@ -1,51 +1,22 @@
-"""`SelectConnection` against RabbitMQ, and where nothing or something else listens."""
+"""What a `SelectConnection` to RabbitMQ does, from its opening to its end."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import socket
-import ssl
 import threading
 import time
 
 import pika
 import pytest
 from pika import exceptions, spec
-from pika.transport import endpoints, tls
 
 PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
 
 
 class Boom(Exception):
     pass
-
-
-def run(parameters, on_open=None, seconds=30, **callbacks):
-    """Connect, run the loop until the connection ends, return why.
-
-    on_open: gets the connection, which it has to close some time. One that takes a channel gets
-    that, through `in_channel`.
-    """
-    ends = []
-
-    def ended(connection, reason):
-        ends.append(reason)
-        connection.ioloop.stop()
-
-    connection = pika.SelectConnection(parameters,
-                                       on_open_callback=on_open or (lambda c: c.close()),
-                                       on_open_error_callback=ended,
-                                       on_close_callback=ended,
-                                       **callbacks)
-    guard = connection.ioloop.call_later(seconds, lambda: pytest.fail('the connection hangs'))
-    connection.ioloop.start()
-    connection.ioloop.remove_timeout(guard)
-    assert connection.is_closed
-    end, = ends
-    assert str(end)
-    return end
 
 
 def in_channel(callback):
@@ -57,60 +28,10 @@ def closed_by_client(end):
     return isinstance(end, exceptions.ConnectionClosedByClient)
 
 
-@pytest.fixture
-def parameters(amqp_url):
-    return pika.URLParameters(amqp_url)
-
-
-@pytest.fixture
-def queue(unique_name):
-    return unique_name
-
-
-@contextlib.contextmanager
-def listening(answer=None, context=None):
-    """A port of 127.0.0.1 where `answer(socket)` is called for each connection; the port."""
-    with socket.create_server(('127.0.0.1', 0)) as server:
-        peers = []
-
-        def accept():
-            while True:
-                try:
-                    peer = server.accept()[0]
-                except OSError:
-                    return
-                peers.append(peer)
-                try:
-                    if context is not None:
-                        peer = context.wrap_socket(peer, server_side=True)
-                        peers.append(peer)
-                    if answer is not None:
-                        answer(peer)
-                except OSError:
-                    pass
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
-            server.close()
-            thread.join()
-            for peer in peers:
-                peer.close()
-
-
-def refused_port():
-    with socket.create_server(('127.0.0.1', 0)) as server:
-        return server.getsockname()[1]
-
-
 # The life of a connection.
 
 
-def test_open_and_close(parameters):
+def test_open_and_close(run, parameters):
     seen = []
 
     def opened(connection):
@@ -151,7 +72,7 @@ def test_two_connections_share_a_loop(parameters):
     assert set(ended) == set(made)
 
 
-def test_no_descriptor_is_left(parameters):
+def test_no_descriptor_is_left(run, parameters):
     if not os.path.isdir('/proc/self/fd'):
         pytest.skip('/proc tells')
     before = set(os.listdir('/proc/self/fd'))
@@ -159,7 +80,7 @@ def test_no_descriptor_is_left(parameters):
     assert set(os.listdir('/proc/self/fd')) == before
 
 
-def test_idle_connection_wakes_only_for_heartbeats(parameters, monkeypatch):
+def test_idle_connection_wakes_only_for_heartbeats(run, parameters, monkeypatch):
     parameters.heartbeat = 1
     turns = []
     ioloop = pika.adapters.IOLoop()
@@ -176,7 +97,7 @@ def test_idle_connection_wakes_only_for_heartbeats(parameters, monkeypatch):
     assert len(turns) < 14
 
 
-def test_broker_closes_all_connections(faults, virtual_host, parameters):
+def test_broker_closes_all_connections(run, faults, virtual_host, parameters):
     """Code and text of the broker arrive."""
 
     def opened(connection):
@@ -194,7 +115,7 @@ def test_broker_closes_all_connections(faults, virtual_host, parameters):
     assert end.recoverable
 
 
-def test_blocked_and_unblocked(faults, parameters, queue):
+def test_blocked_and_unblocked(run, faults, parameters, queue):
     seen = []
     stack = contextlib.ExitStack()
 
@@ -224,7 +145,7 @@ def test_blocked_and_unblocked(faults, parameters, queue):
     assert seen == ['low on memory', 'unblocked']
 
 
-def test_update_secret(parameters):
+def test_update_secret(run, parameters):
     """With the password it had; RabbitMQ takes it."""
     seen = []
 
@@ -244,7 +165,7 @@ def test_update_secret(parameters):
 # Messages.
 
 
-def test_thousand_messages_with_acks(parameters, queue):
+def test_thousand_messages_with_acks(run, parameters, queue):
     """Declare, bind, publish, consume, ack; afterwards the queue is empty."""
     count = 1000
     bodies = []
@@ -287,7 +208,7 @@ def test_thousand_messages_with_acks(parameters, queue):
     assert left == [0]
 
 
-def test_confirms(parameters, queue):
+def test_confirms(run, parameters, queue):
     count = 100
     confirmed = set()
 
@@ -313,7 +234,7 @@ def test_confirms(parameters, queue):
     assert confirmed == set(range(1, count + 1))
 
 
-def test_nack_of_a_full_queue(parameters, queue):
+def test_nack_of_a_full_queue(run, parameters, queue):
     nacked = []
 
     def opened(channel):
@@ -336,7 +257,7 @@ def test_nack_of_a_full_queue(parameters, queue):
     assert nacked
 
 
-def test_returned_message_comes_before_its_ack(parameters, queue):
+def test_returned_message_comes_before_its_ack(run, parameters, queue):
     seen = []
 
     def opened(channel):
@@ -359,7 +280,7 @@ def test_returned_message_comes_before_its_ack(parameters, queue):
     assert seen == [(312, queue, '7', b'lost'), (spec.Basic.Ack, 1)]
 
 
-def test_get_and_get_of_an_empty_queue(parameters, queue):
+def test_get_and_get_of_an_empty_queue(run, parameters, queue):
     seen = []
 
     def opened(channel):
@@ -381,7 +302,7 @@ def test_get_and_get_of_an_empty_queue(parameters, queue):
 
 
 @pytest.mark.parametrize('size', [0, 131064, 131065, 1 << 20])
-def test_bodies_of_all_sizes(parameters, queue, size):
+def test_bodies_of_all_sizes(run, parameters, queue, size):
     body = bytes(range(256)) * (size // 256) + bytes(size % 256)
     seen = []
 
@@ -400,7 +321,7 @@ def test_bodies_of_all_sizes(parameters, queue, size):
     assert seen == [body, b'after']
 
 
-def test_nack_and_reject_give_back_and_broker_cancels(parameters, queue):
+def test_nack_and_reject_give_back_and_broker_cancels(run, parameters, queue):
     seen = []
 
     def opened(channel):
@@ -427,7 +348,7 @@ def test_nack_and_reject_give_back_and_broker_cancels(parameters, queue):
     assert seen == [False, True, True, 'mine']
 
 
-def test_transaction(parameters, queue):
+def test_transaction(run, parameters, queue):
     counts = []
 
     def opened(channel):
@@ -447,7 +368,7 @@ def test_transaction(parameters, queue):
     assert counts == [1]
 
 
-def test_many_channels(parameters):
+def test_many_channels(run, parameters):
     opened = []
 
     def on_open(connection):
@@ -467,7 +388,7 @@ def test_many_channels(parameters):
 # Channels that end.
 
 
-def test_broker_closes_channel_and_the_connection_lives_on(parameters, queue):
+def test_broker_closes_channel_and_the_connection_lives_on(run, parameters, queue):
     seen = []
 
     def opened(channel):
@@ -493,7 +414,7 @@ def test_broker_closes_channel_and_the_connection_lives_on(parameters, queue):
     assert number == 1
 
 
-def test_double_ack_closes_the_channel(parameters, queue):
+def test_double_ack_closes_the_channel(run, parameters, queue):
     """Rule 27."""
     seen = []
 
@@ -515,7 +436,7 @@ def test_double_ack_closes_the_channel(parameters, queue):
     assert seen == [406]
 
 
-def test_bad_values_send_nothing_and_leave_the_channel_open(parameters, queue):
+def test_bad_values_send_nothing_and_leave_the_channel_open(run, parameters, queue):
     seen = []
 
     def opened(channel):
@@ -599,213 +520,3 @@ def test_ctrl_c_gets_out_and_the_connection_can_be_closed(parameters):
     connection.close()
     connection.ioloop.start()
     assert closed_by_client(ends[0])
-
-
-# What does not open.
-
-
-def test_open_error_without_callback_comes_out_of_start():
-    connection = pika.SelectConnection(pika.ConnectionParameters('127.0.0.1', refused_port()))
-    with pytest.raises(endpoints.ConnectError):
-        connection.ioloop.start()
-    assert connection.is_closed
-
-
-def test_wrong_password(parameters):
-    parameters.credentials = pika.PlainCredentials('guest', 'wrong')
-    end = run(parameters)
-    assert isinstance(end, exceptions.ProbableAuthenticationError)
-    assert 'ACCESS_REFUSED' in str(end)
-    assert 'wrong' not in str(end)
-    assert (end.host, end.port, end.phase) == (parameters.host, parameters.port, 'handshake')
-
-
-def test_missing_virtual_host(parameters, unique_name):
-    parameters.virtual_host = f'missing-{unique_name}'
-    end = run(parameters)
-    assert isinstance(end, exceptions.ProbableAccessDeniedError)
-    assert 'missing-' in str(end)
-
-
-def test_mechanism_that_is_not_offered(parameters):
-    parameters.credentials = Kerberos()
-    assert isinstance(run(parameters), exceptions.AuthenticationError)
-
-
-class Kerberos(pika.PlainCredentials):
-    TYPE = 'GSSAPI'
-
-    def __init__(self):
-        super().__init__('', '')
-
-    def response_for(self, start):
-        return None, None
-
-
-def test_refused_port_is_tried_as_often_as_asked():
-    port = refused_port()
-    start = time.monotonic()
-    end = run(pika.ConnectionParameters('127.0.0.1', port, connection_attempts=3, retry_delay=0.05))
-    assert isinstance(end, endpoints.ConnectError)
-    assert isinstance(end.__cause__, ConnectionRefusedError)
-    assert (end.host, end.port, end.phase) == ('127.0.0.1', port, 'connect')
-    assert len(end.errors) == 2
-    assert time.monotonic() - start >= 0.1
-
-
-def test_close_while_it_waits_for_the_next_attempt():
-    loop = pika.adapters.IOLoop()
-    ends = []
-    connection = pika.SelectConnection(pika.ConnectionParameters('127.0.0.1',
-                                                                 refused_port(),
-                                                                 connection_attempts=9,
-                                                                 retry_delay=60),
-                                       on_open_error_callback=lambda c, error:
-                                       (ends.append(error), loop.stop()),
-                                       custom_ioloop=loop)
-    loop.call_later(0.1, connection.close)
-    loop.start()
-    assert isinstance(ends[0], exceptions.ConnectionOpenAborted)
-
-
-def test_addresses_of_a_name_are_tried_in_turn(parameters, monkeypatch):
-    """And a thread looks them up."""
-    threads = []
-
-    def resolve(wanted):
-        threads.append(threading.current_thread())
-        return [(socket.AF_INET, ('127.0.0.1', refused_port())),
-                (socket.AF_INET, ('127.0.0.1', parameters.port))]
-
-    monkeypatch.setattr(endpoints, 'resolve', resolve)
-    parameters.host = 'some.name.example'
-    assert closed_by_client(run(parameters))
-    assert threads[0] is not threading.main_thread()
-
-
-def test_name_that_does_not_resolve():
-    end = run(pika.ConnectionParameters('no.such.host.invalid'))
-    assert isinstance(end, endpoints.NameResolutionError)
-    assert isinstance(end, socket.gaierror)
-    assert end.phase == 'resolve'
-
-
-def test_resolver_that_hangs_is_bounded(monkeypatch):
-    over = threading.Event()
-    monkeypatch.setattr(endpoints, 'resolve', lambda parameters: over.wait(20) and [])
-    end = run(pika.ConnectionParameters('slow.example', stack_timeout=0.2), seconds=5)
-    over.set()
-    assert isinstance(end, endpoints.NameResolutionError)
-    assert 'timed out' in str(end)
-
-
-def test_port_where_http_answers():
-    with listening(lambda peer:
-                   (peer.recv(8), peer.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n'))) as port:
-        end = run(pika.ConnectionParameters('127.0.0.1', port))
-    assert isinstance(end, exceptions.IncompatibleProtocolError)
-    assert 'HTTP' in str(end)
-
-
-def test_port_that_hangs_up():
-    """Rule 1: no "incompatible protocol"."""
-    with listening(lambda peer: (peer.recv(8), peer.shutdown(socket.SHUT_RDWR))) as port:
-        end = run(pika.ConnectionParameters('127.0.0.1', port))
-    assert isinstance(end, exceptions.StreamLostError)
-    assert end.phase == 'handshake'
-
-
-def test_silent_port_is_bounded_by_stack_timeout():
-    with listening() as port:
-        start = time.monotonic()
-        end = run(pika.ConnectionParameters('127.0.0.1', port, stack_timeout=0.3))
-    assert 0.2 < time.monotonic() - start < 5
-    assert isinstance(end, exceptions.AMQPConnectionError)
-    assert 'Connection.Start' in str(end)
-    assert (end.port, end.phase) == (port, 'handshake')
-
-
-def test_port_that_takes_no_connection_is_bounded_by_socket_timeout():
-    """A listener with a full backlog answers no SYN."""
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        server.listen(0)
-        address = server.getsockname()
-        with contextlib.ExitStack() as stack:
-            for _ in range(8):
-                filler = stack.enter_context(socket.socket())
-                filler.setblocking(False)
-                filler.connect_ex(address)
-            start = time.monotonic()
-            end = run(pika.ConnectionParameters(*address, socket_timeout=0.3))
-    assert 0.2 < time.monotonic() - start < 5
-    assert isinstance(end, endpoints.ConnectError)
-    assert 'timed out after 0.3 s' in str(end)
-
-
-# TLS.
-
-
-def tls_parameters(url, context, **more):
-    parameters = pika.URLParameters(url)
-    parameters.ssl_options = pika.SSLOptions(context, **more)
-    return parameters
-
-
-def test_tls(tls_url, tls_context, queue):
-    body = bytes(300_000)
-    seen = []
-
-    def opened(channel):
-        channel.queue_declare(queue, exclusive=True)
-        channel.basic_publish('', queue, body)
-        channel.basic_consume(queue, on_message)
-
-    def on_message(channel, method, properties, body):
-        seen.append(body)
-        channel.connection.close()
-
-    assert closed_by_client(run(tls_parameters(tls_url, tls_context), in_channel(opened)))
-    assert seen == [body]
-
-
-def test_external(tls_url, client_context):
-    """The user is the common name in the client's certificate."""
-    parameters = tls_parameters(tls_url, client_context)
-    parameters.credentials = pika.credentials.ExternalCredentials()
-    opened = []
-    end = run(parameters, lambda c: (opened.append(1), c.close()))
-    assert closed_by_client(end) and opened
-
-
-def test_external_without_a_certificate(tls_url, tls_context):
-    parameters = tls_parameters(tls_url, tls_context)
-    parameters.credentials = pika.credentials.ExternalCredentials()
-    assert isinstance(run(parameters), exceptions.ProbableAuthenticationError)
-
-
-def test_certificate_of_another_host(tls_context, wrong_host_context):
-    with listening(context=wrong_host_context) as port:
-        end = run(tls_parameters(f'amqps://guest:guest@localhost:{port}', tls_context))
-    assert isinstance(end, tls.TLSError)
-    assert end.phase == 'TLS'
-    assert 'CERTIFICATE_VERIFY_FAILED' in str(end)
-    assert isinstance(end.__cause__, ssl.SSLCertVerificationError)
-
-
-def test_tls_on_a_port_without_it(parameters, tls_context):
-    parameters.ssl_options = pika.SSLOptions(tls_context, 'localhost')
-    assert isinstance(run(parameters), tls.TLSError)
-
-
-def test_silent_port_with_tls_is_bounded_by_stack_timeout(tls_context):
-    """socket_timeout is for TCP, which is there."""
-    with listening() as port:
-        parameters = tls_parameters(f'amqps://guest:guest@127.0.0.1:{port}', tls_context)
-        parameters.socket_timeout = 0.1
-        parameters.stack_timeout = 0.5
-        start = time.monotonic()
-        end = run(parameters)
-    assert 0.4 < time.monotonic() - start < 5
-    assert isinstance(end, tls.TLSError)
-    assert 'timed out after 0.5 s' in str(end)
