@@ -219,9 +219,7 @@ def test_what_came_before_the_end_of_the_stream_is_parsed_first(client):
     """Rule 19: the last frame is often connection.close with the reason."""
     client.open(1).consume(1, 'one')
     method = spec.Basic.Deliver('one', 1, False, '', 'q')
-    client.protocol.receive_data(
-        b''.join(message_frames(1, method)) + b'\1\0\0\0\0\0\x0c\0\x0a\0\x32\1\x40\1x\0\0\0\0\xce',
-        0.0)
+    client.arrives(*message_frames(1, method), (0, spec.Connection.Close(320, 'x', 0, 0)))
     client.lost(OSError('reset'),
                 gives=[
                     events.Delivery(1, method, spec.BasicProperties.from_raw(b'\0\0'), b'',

@@ -91,8 +91,7 @@ def test_heartbeats_that_waited_in_the_kernel_save_the_connection(beating):
 def test_close_that_came_before_the_silence_is_the_reason(beating):
     """Rule 19: what has arrived is parsed first."""
     beating.protocol.handle_timeout(115.0)
-    beating.protocol.receive_data(frame.method_frame(0, spec.Connection.Close(320, 'forced', 0, 0)),
-                                  115.0)
+    beating.arrives((0, spec.Connection.Close(320, 'forced', 0, 0)))
     check(beating.ends(), exceptions.ConnectionClosedByBroker, 320, 'forced')
 
 
