@@ -594,10 +594,11 @@ class Protocol:
         if self.state == CLOSING_CONNECTION:
             return self._close_reason()
         cause = self._over_cause
+        if isinstance(cause, exceptions.AMQPConnectionError) and (self.state == OPENED or
+                                                                  cause.phase is not None):
+            return cause  # the transport knows better, as with an alert of TLS
         if self.state == HANDSHAKE:
             reason = handshake.hung_up(self._handshake.awaits, self._frames.beginning)
-        elif isinstance(cause, exceptions.AMQPConnectionError):
-            return cause
         else:
             what = 'the broker closed it without a Connection.Close' if cause is None else cause
             reason = exceptions.StreamLostError(f'the stream to the broker was lost: {what}')

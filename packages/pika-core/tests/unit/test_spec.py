@@ -6,9 +6,6 @@ import copy
 import inspect
 import pickle
 import struct
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +16,6 @@ from pika.delivery_mode import DeliveryMode
 
 METHODS = sorted(spec.methods.values(), key=lambda method: method.INDEX)
 NAMES = [method.NAME for method in METHODS]
-GENERATOR = Path(__file__).resolve().parents[4] / 'tools' / 'spec' / 'generate.py'
 
 
 def joined(thing: Any) -> bytes:
@@ -547,18 +543,3 @@ def test_errors_are_what_pika_1_raised() -> None:
         spec.BasicProperties(priority=300).encode()
     with pytest.raises(AssertionError):
         spec.BasicProperties(expiration=1000).encode()  # type: ignore[arg-type]
-
-
-# ----------------------------------------------------------------------------- the generator
-
-
-@pytest.mark.skipif(not GENERATOR.exists(), reason='not in the repository')
-def test_spec_is_current() -> None:
-    pytest.importorskip('yapf')
-    if sys.version_info < (3, 11):
-        pytest.importorskip('tomli')
-    done = subprocess.run([sys.executable, str(GENERATOR), '--check'],
-                          capture_output=True,
-                          text=True,
-                          check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')

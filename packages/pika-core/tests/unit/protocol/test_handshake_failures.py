@@ -317,3 +317,10 @@ def test_abandoned_close_before_the_connection_is_open(make_client):
     client.protocol.abandon('close')
     check(client.ends(), exceptions.ConnectionOpenAborted, ABORTED)
     assert client.returned == []
+
+
+def test_stream_breaks_by_an_alert_of_tls(make_client):
+    """Its own words say more than where in the handshake it was, such as "certificate required"."""
+    client = connect(make_client())
+    alert = exceptions.StreamLostError('TLS: certificate required', phase='TLS')
+    client.lost(alert, gives=events.Closed(alert, []))
