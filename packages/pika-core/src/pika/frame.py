@@ -137,6 +137,10 @@ class FrameReader:
         self._lent: memoryview | None = None
         self._scratch: bytearray | None = None
 
+    def __del__(self) -> None:
+        if self._lent is not None:  # else it makes noise to be collected with what it is a view of
+            self._lent.release()
+
     def feed(self, data: bytes) -> None:
         """Take bytes off the wire."""
         if self._lent is not None:  # asked for, and then not filled

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 import pytest
 from pika import events, exceptions, spec
-from pika.protocol import CLOSE_TIMEOUT
-from pika_testing import message_frames
+from pika.connection import ConnectionParameters
+from pika.protocol import CLOSE_TIMEOUT, Protocol
+from pika_testing import message_frames, open_channel
 
 QOS, QOS_OK = spec.Basic.Qos(), spec.Basic.QosOk()
 FORCED = spec.Connection.Close(320, 'CONNECTION_FORCED', 0, 0)
@@ -244,3 +248,20 @@ def test_stream_is_lost_before_it_was_used(make_client):
     reason = client.ends()
     assert (type(reason), reason.args) == (exceptions.StreamLostError,
                                            ('the stream to the broker was lost: reset',))
+
+
+def test_protocol_is_dropped_amid_a_body(monkeypatch):
+    """Memory that is lent for a read makes no noise when all is collected together."""
+    noise = []
+    monkeypatch.setattr(sys, 'unraisablehook', noise.append)
+    protocol = Protocol(ConnectionParameters())
+    open_channel(protocol)
+    protocol.consume(1, spec.Basic.Consume(consumer_tag='one'), None, None)
+    frames = message_frames(1, spec.Basic.Deliver('one', 1, False, '', 'q'), None, b'x' * 99)
+    protocol.receive_data(b''.join(frames)[:-50], 0.0)
+    assert protocol.next_event() is None
+    room = protocol.get_buffer()
+    assert len(room) == 49
+    del protocol, room
+    gc.collect()
+    assert noise == []
