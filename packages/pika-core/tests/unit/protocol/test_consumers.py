@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
-from pika import events, exceptions, spec
+from pika import data, events, exceptions, spec
 from pika_testing import message_frames
 
 PLAIN = spec.BasicProperties()
@@ -372,3 +374,21 @@ def test_direct_reply_to_needs_no_answer_before_the_publish(channel):
     channel.protocol.publish(1, '', 'rpc', b'body', request)
     channel.says((1, consumer),
                  *message_frames(1, spec.Basic.Publish(0, '', 'rpc'), request, b'body'))
+
+
+@pytest.mark.parametrize(('offset', 'encoded'), [
+    ('first', b'S\0\0\0\5first'),
+    (5000, b'I\0\0\x13\x88'),
+    (datetime.datetime(2020, 1, 2, tzinfo=datetime.timezone.utc), b'T\0\0\0\0\x5e\x0d\x32\0'),
+    (data.Timestamp(1577923200), b'T\0\0\0\0\x5e\x0d\x32\0'),
+],
+                         ids=repr)
+def test_stream_is_consumed_from_an_offset(channel, offset, encoded):
+    """Rule 32: x-stream-offset is a name, a number, or a time, which needs its own wire type."""
+    method = spec.Basic.Consume(queue='q',
+                                consumer_tag='one',
+                                arguments={'x-stream-offset': offset})
+    channel.protocol.consume(1, method, None, None)
+    table = b'\x0fx-stream-offset' + encoded
+    payload = b'\0\x3c\0\x14\0\0\1q\3one\0' + len(table).to_bytes(4, 'big') + table
+    channel.says(b'\1\0\1' + len(payload).to_bytes(4, 'big') + payload + b'\xce')
