@@ -379,8 +379,8 @@ def test_direct_reply_to_needs_no_answer_before_the_publish(channel):
 @pytest.mark.parametrize(('offset', 'encoded'), [
     ('first', b'S\0\0\0\5first'),
     (5000, b'I\0\0\x13\x88'),
-    (datetime.datetime(2020, 1, 2, tzinfo=datetime.timezone.utc), b'T\0\0\0\0\x5e\x0d\x32\0'),
-    (data.Timestamp(1577923200), b'T\0\0\0\0\x5e\x0d\x32\0'),
+    (datetime.datetime(2020, 1, 2, tzinfo=datetime.timezone.utc), b'T\0\0\0\0\x5e\x0d\x32\x80'),
+    (data.Timestamp(1577923200), b'T\0\0\0\0\x5e\x0d\x32\x80'),
 ],
                          ids=repr)
 def test_stream_is_consumed_from_an_offset(channel, offset, encoded):
