@@ -52,33 +52,33 @@ def counter() -> str | None:
     return 'valgrind' if shutil.which('valgrind') else None
 
 
-def count(tool: str, name: str, messages: int) -> int:
-    """Instructions of a whole process that does that many messages."""
+def count(tool: str, name: str, messages: int) -> tuple[int, int]:
+    """Instructions of a whole process, and how many messages it did: at least that many."""
     command = [sys.executable, os.path.abspath(__file__), '--once', str(messages), name]
-    environment = {**os.environ, 'PYTHONHASHSEED': '0'}
-    if tool == 'perf':
-        result = subprocess.run(['perf', 'stat', '-x,', '-e', 'instructions:u'] + command,
+    with tempfile.TemporaryDirectory() as folder:
+        counters = {
+            'perf': ['perf', 'stat', '-x,', '-e', 'instructions:u'],
+            'valgrind': ['valgrind', '--tool=callgrind', f'--callgrind-out-file={folder}/out'],
+        }
+        result = subprocess.run(counters[tool] + command,
                                 capture_output=True,
                                 text=True,
-                                env=environment,
+                                env={
+                                    **os.environ, 'PYTHONHASHSEED': '0'
+                                },
                                 check=True)
-        return int(result.stderr.strip().splitlines()[-1].split(',')[0])
-    with tempfile.TemporaryDirectory() as folder:
-        result = subprocess.run(
-            ['valgrind', '--tool=callgrind', f'--callgrind-out-file={folder}/out'] + command,
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=True)
-    found = re.search(r'Collected\s*:\s*(\d+)', result.stderr)
+    patterns = {'perf': r'(\d+),[^,]*,instructions', 'valgrind': r'Collected\s*:\s*(\d+)'}
+    found = re.search(patterns[tool], result.stderr)
     assert found, result.stderr
-    return int(found.group(1))
+    return int(found.group(1)), int(result.stdout)
 
 
 def instructions(tool: str, name: str) -> float:
-    """Instructions per message: what a run costs more that does twice as many."""
+    """Instructions per message: what a run costs more that does about twice as many."""
     messages = max(WORKLOADS[name][1] // COUNTED, 1)
-    return (count(tool, name, 2 * messages) - count(tool, name, messages)) / messages
+    short, few = count(tool, name, messages)
+    long, many = count(tool, name, 2 * messages)
+    return (long - short) / (many - few)
 
 
 def main() -> int:
@@ -96,7 +96,7 @@ def main() -> int:
     if unknown:
         parser.error(f'no workload {unknown[0]!r}; there are: {", ".join(WORKLOADS)}')
     if options.once:
-        WORKLOADS[names[0]][0]()(options.once)
+        print(WORKLOADS[names[0]][0]()(options.once))
         return 0
     tool = counter() if options.instructions else None
     if options.instructions and tool is None:
