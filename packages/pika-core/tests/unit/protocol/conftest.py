@@ -16,6 +16,7 @@ from pika.connection import ConnectionParameters
 from pika.protocol import Protocol
 from pika_testing import HANDSHAKE, contexts_of, describe
 
+LARGE = 20000  # bytes that would take too long one by one
 WAYS = ('whole', 'bytewise', 'bytes behind', 'buffer', 'buffer bytewise')
 
 
@@ -85,9 +86,7 @@ class Client:
         if self._way == 'bytes behind' and not partial:
             data += frame.HEARTBEAT_FRAME[:5]
             self._owed = frame.HEARTBEAT_FRAME[5:]
-        size = 1 if 'bytewise' in self._way else len(data)
-        for start in range(0, len(data), size):
-            self._take(data[start:start + size], seen)
+        self._take_pieces(data, seen)
         self._check(seen, gives)
 
     def arrives(self, *what):
@@ -99,9 +98,7 @@ class Client:
         """The broker sends these, and the connection ends with nothing else: returns the reason."""
         seen = []
         data = self._owed + b''.join(map(encode, what))
-        size = 1 if 'bytewise' in self._way else len(data)
-        for start in range(0, len(data), size):
-            self._take(data[start:start + size], seen)
+        self._take_pieces(data, seen)
         return self._end(seen)
 
     def ends(self):
@@ -138,6 +135,13 @@ class Client:
         assert len(sent) == pending
         assert self.protocol.data_to_send() == []
         assert self.protocol.bytes_pending == 0
+
+    def _take_pieces(self, data, seen):
+        size = len(data) or 1
+        if 'bytewise' in self._way:
+            size = 1 if len(data) < LARGE else 61
+        for start in range(0, len(data), size):
+            self._take(data[start:start + size], seen)
 
     def _take(self, data, seen):
         while data:
