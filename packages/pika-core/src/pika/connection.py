@@ -503,7 +503,9 @@ class Connection:
         self._cancel_timer()
         transport = self._transport
         self._transport = None
-        if transport is not None:
+        if transport is not None and isinstance(event.reason.__cause__, TimeoutError):
+            transport.abort()  # it has taken nothing for long enough
+        elif transport is not None:
             self._linger = self._call_at(self._now() + LINGER_SECONDS, transport.abort)
             transport.close()
         if self._opened:

@@ -201,7 +201,7 @@ class Protocol:
                 f'{self.parameters.blocked_connection_timeout:g} s'), now)
 
     def _on_close_timeout(self, now: float) -> None:
-        self._stream_over(None, now)
+        self._stream_over(TimeoutError(f'no Connection.CloseOk within {CLOSE_TIMEOUT:g} s'), now)
 
     _TIMEOUTS: ClassVar[dict[str, Callable[..., None]]] = {
         'handshake': _on_handshake_timeout,
@@ -612,7 +612,9 @@ class Protocol:
         assert self._close is not None
         asked = self._close.method
         assert isinstance(asked, spec.Connection.Close)
-        return exceptions.ConnectionClosedByClient(asked.reply_code, asked.reply_text)
+        reason = exceptions.ConnectionClosedByClient(asked.reply_code, asked.reply_text)
+        reason.__cause__ = self._over_cause  # why the broker has not confirmed, if it has not
+        return reason
 
     def _closed(self, reason: Exception) -> events.Event:
         if isinstance(reason, exceptions.AMQPConnectionError) and reason.host is None:

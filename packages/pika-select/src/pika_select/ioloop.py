@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Cancelled timers stay where they are until there are this many, and more of them than others.
 _CANCELLED_KEPT = 100
+# Seconds; selectors refuse to wait for much longer than this.
+_LONGEST_WAIT = 86400.0
 
 
 class Timer:
@@ -123,8 +125,6 @@ class IOLoop:
                 waker.send(b'\0')
             except OSError:
                 pass  # It is full, so the loop wakes anyway; or closed, so the loop ended.
-
-    add_callback_threadsafe = add_callback
 
     def call_later(self, delay: float, callback: Callback) -> Timer:
         """Have `callback` called after `delay` seconds; return what `remove_timeout` takes.
@@ -248,7 +248,7 @@ class IOLoop:
             return 0
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - time.monotonic())
+        return min(_LONGEST_WAIT, max(0.0, self._timers[0][0] - time.monotonic()))
 
     def _run_timers(self) -> None:
         now = time.monotonic()

@@ -383,3 +383,12 @@ def test_idle_loop_does_not_turn(loop, monkeypatch):
     loop.call_later(0.1, loop.stop)
     loop.start()
     assert len(turns) <= 2
+
+
+def test_timer_that_is_further_away_than_a_selector_can_wait():
+    loop = IOLoop()
+    loop.call_later(1e10, lambda: None)
+    loop.call_later(0, loop.stop)
+    loop.start()
+    loop.call_later(0.01, loop.stop)
+    loop.start()

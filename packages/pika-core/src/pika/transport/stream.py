@@ -206,6 +206,9 @@ class Stream:
             except OSError as error:
                 self._lost(self._doom or error)
                 return
+            except BaseException:
+                self._interrupted()
+                raise
             if not data:
                 self._received_eof()
                 return
@@ -301,18 +304,21 @@ class Stream:
         while output and self._socket and not self._doom:
             try:
                 sent = _send_some(self._socket, list(islice(output, _BUFFERS)))
+                self._output_size -= sent
+                while sent:
+                    first = output.popleft()
+                    if sent < len(first):
+                        output.appendleft(memoryview(first)[sent:])
+                        break
+                    sent -= len(first)
             except BlockingIOError:
                 break
             except OSError as error:
                 self._doom = self._wrapped(error)
                 break
-            self._output_size -= sent
-            while sent:
-                first = output.popleft()
-                if sent < len(first):
-                    output.appendleft(memoryview(first)[sent:])
-                    break
-                sent -= len(first)
+            except BaseException:
+                self._interrupted()
+                raise
         if self._doom:
             self._drop_output()
         if self._closing and not output:
@@ -349,6 +355,10 @@ class Stream:
             self._socket = None
         self._drop_output()
         self._owner.on_lost(self._wrapped(error))
+
+    def _interrupted(self) -> None:
+        """A signal handler raised amid reading or writing: what went over the wire is unknown."""
+        self._lost(StreamLostError('a signal handler raised while the stream was read or written'))
 
     def _wrapped(self, error: Exception | None) -> Exception | None:
         if not isinstance(error, OSError) or isinstance(error, AMQPConnectionError):

@@ -6,7 +6,7 @@ import gc
 import sys
 
 import pytest
-from pika import events, exceptions, spec
+from pika import events, exceptions, frame, spec
 from pika.connection import ConnectionParameters
 from pika.protocol import CLOSE_TIMEOUT, Protocol
 from pika_testing import message_frames, open_channel
@@ -265,3 +265,21 @@ def test_protocol_is_dropped_amid_a_body(monkeypatch):
     del protocol, room
     gc.collect()
     assert noise == []
+
+
+def test_close_that_the_server_does_not_confirm_says_so(channel):
+    """Rule 18: a blocked broker reads nothing; the reason tells what the client did not get."""
+    channel.protocol.close(0.0)
+    channel.protocol.handle_timeout(10.0)
+    event = channel.protocol.next_event()
+    assert isinstance(event.reason, exceptions.ConnectionClosedByClient)
+    assert isinstance(event.reason.__cause__, TimeoutError)
+    assert 'Connection.CloseOk' in str(event.reason.__cause__)
+
+
+def test_close_that_the_server_confirms_has_no_cause(channel):
+    channel.protocol.close(0.0)
+    channel.protocol.receive_data(frame.Method(0, spec.Connection.CloseOk()).marshal(), 1.0)
+    event = channel.protocol.next_event()
+    assert isinstance(event.reason, exceptions.ConnectionClosedByClient)
+    assert event.reason.__cause__ is None
