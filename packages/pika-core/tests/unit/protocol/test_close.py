@@ -277,9 +277,11 @@ def test_close_that_the_server_does_not_confirm_says_so(channel):
     assert 'Connection.CloseOk' in str(event.reason.__cause__)
 
 
-def test_close_that_the_server_confirms_has_no_cause(channel):
-    channel.protocol.close(0.0)
-    channel.protocol.receive_data(frame.Method(0, spec.Connection.CloseOk()).marshal(), 1.0)
-    event = channel.protocol.next_event()
+def test_close_that_the_server_confirms_has_no_cause():
+    protocol = Protocol(ConnectionParameters())
+    open_channel(protocol)
+    protocol.close(0.0)
+    protocol.receive_data(frame.Method(0, spec.Connection.CloseOk()).marshal(), 1.0)
+    event = protocol.next_event()
     assert isinstance(event.reason, exceptions.ConnectionClosedByClient)
     assert event.reason.__cause__ is None
