@@ -152,11 +152,11 @@ class Protocol:
 
     def receive_eof(self, now: float) -> None:
         """The peer will send no more; what it sent before comes first, often the reason (19)."""
-        self._stream_over(None, now)
+        self._stream_over(None)
 
     def connection_lost(self, error: Exception | None, now: float) -> None:
         """The stream broke with this error. What came before is still parsed first."""
-        self._stream_over(error, now)
+        self._stream_over(error)
 
     def data_to_send(self) -> list[bytes | memoryview]:
         """Hand over the chunks to write, in order; each is handed over once."""
@@ -173,7 +173,6 @@ class Protocol:
 
         Drain the stream before: the broker's heartbeats wait there while a program is busy.
         """
-        self._now = now
         for name in self._deadlines.take_due(now):
             self._TIMEOUTS[name](self, now)
 
@@ -181,7 +180,7 @@ class Protocol:
         self._give_up(
             exceptions.AMQPConnectionError(
                 f'timeout: the peer sent no {self._handshake.awaits} within '
-                f'{self.parameters.stack_timeout:g} s'), now)
+                f'{self.parameters.stack_timeout:g} s'))
 
     def _on_heartbeat_due(self, now: float) -> None:
         self._outbox.write(frame.HEARTBEAT_FRAME)
@@ -192,16 +191,16 @@ class Protocol:
         self._give_up(
             exceptions.AMQPHeartbeatTimeout(
                 f'nothing heard of the broker for {timeout + HEARTBEAT_GRACE:g} s, '
-                f'the heartbeat timeout is {timeout} s'), now)
+                f'the heartbeat timeout is {timeout} s'))
 
     def _on_blocked_timeout(self, now: float) -> None:
         self._give_up(
             exceptions.ConnectionBlockedTimeout(
                 'the broker has blocked the connection for '
-                f'{self.parameters.blocked_connection_timeout:g} s'), now)
+                f'{self.parameters.blocked_connection_timeout:g} s'))
 
     def _on_close_timeout(self, now: float) -> None:
-        self._stream_over(TimeoutError(f'no Connection.CloseOk within {CLOSE_TIMEOUT:g} s'), now)
+        self._stream_over(TimeoutError(f'no Connection.CloseOk within {CLOSE_TIMEOUT:g} s'))
 
     _TIMEOUTS: ClassVar[dict[str, Callable[..., None]]] = {
         'handshake': _on_handshake_timeout,
@@ -379,11 +378,10 @@ class Protocol:
         method = spec.Connection.Close(code, text, 0, 0)
         encoded = frame.method_frame(0, method)
         self._close = Call(method, encoded, context)
-        self._now = now
         if self.state != OPENED:
             self._give_up(
                 exceptions.ConnectionOpenAborted(
-                    f'closed by the client before it was open: ({code}) {text!r}'), now)
+                    f'closed by the client before it was open: ({code}) {text!r}'))
             self._deadlines.set('close', now)  # the event is there already
             return
         for channel in self._channels.values():
@@ -577,14 +575,12 @@ class Protocol:
 
     # The end.
 
-    def _give_up(self, reason: exceptions.AMQPConnectionError, now: float) -> None:
+    def _give_up(self, reason: exceptions.AMQPConnectionError) -> None:
         """End the connection for a reason of ours, once what has arrived is parsed."""
-        self._now = now
         self._given_up = self._given_up or reason
 
-    def _stream_over(self, cause: Exception | None, now: float) -> None:
+    def _stream_over(self, cause: Exception | None) -> None:
         """There is no more stream, for this cause if it broke; the first cause stays."""
-        self._now = now
         if not self._is_over:
             self._is_over = True
             self._over_cause = cause

@@ -584,3 +584,53 @@ def test_spoilt_or_not_headers_go_back_as_long_as_they_came(content):
         assert table_of(table) == encoded
     else:
         assert with_types(data.decode_table(table_of(table), 0)[0]) == with_types(table)
+
+
+@pytest.mark.parametrize('parameter', ['', 'queue'])
+@pytest.mark.parametrize(('value', 'kind', 'allowed'), [
+    (5, exceptions.ParameterTypeError, 'a str'),
+    (None, exceptions.ParameterTypeError, 'a str'),
+    ('\ud800', exceptions.ParameterValueError, 'text that UTF-8 can hold'),
+])
+def test_short_string_that_cannot_be_sent_is_refused_by_name(value, kind, allowed, parameter):
+    pieces = []
+    with pytest.raises(kind) as caught:
+        data.encode_short_string(pieces, value, parameter=parameter)
+    error = caught.value
+    assert (error.parameter, error.value, error.allowed) == (parameter or 'value', value, allowed)
+    assert pieces == []
+
+
+def test_value_and_what_is_allowed_stand_in_the_error_of_a_table():
+    with pytest.raises(exceptions.ParameterValueError) as caught:
+        data.encode_table([], {'a': data.UInt8(256)}, parameter='headers')
+    assert (caught.value.parameter, caught.value.value) == ('headers.a', 256)
+    assert '255' in caught.value.allowed
+    with pytest.raises(exceptions.ParameterTypeError) as caught:
+        data.encode_table([], {5: 'a'}, parameter='headers')
+    assert (caught.value.value, caught.value.allowed) == (5, 'a str as the key')
+
+
+@pytest.mark.parametrize(('encoded', 'offset', 'text'), [
+    (b'', 0, 'short string at offset 0 is cut off by the end at offset 0'),
+    (b'\x01', 0, 'short string at offset 0 is cut off by the end at offset 1'),
+    (b'a\x03bc', 1, 'short string at offset 1 is cut off by the end at offset 4'),
+    (b'\0', -1, 'short string at offset -1 is cut off by the end at offset 1'),
+])
+def test_short_string_that_is_cut_off_says_where(encoded, offset, text):
+    with pytest.raises(exceptions.ProtocolSyntaxError) as caught:
+        data.decode_short_string(encoded, offset)
+    assert str(caught.value).endswith(text)
+
+
+def test_short_string_may_begin_and_end_with_its_bytes():
+    assert data.decode_short_string(b'\x02ab', 0) == ('ab', 3)
+    assert data.decode_short_string(b'\0', 0) == ('', 1)
+
+
+def test_long_steps_of_a_path_are_clipped_at_64_characters():
+    for length, step in ((64, 'k' * 64), (65, 'k' * 61 + '...')):
+        with pytest.raises(exceptions.UnsupportedAMQPFieldException) as caught:
+            data.encode_table([], {'k' * length: object()}, parameter='headers')
+        assert f'headers.{step}' in str(caught.value)
+        assert 'k' * 65 not in str(caught.value)
