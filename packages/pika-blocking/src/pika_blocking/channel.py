@@ -217,10 +217,16 @@ class BlockingChannel:
             ]
             raise exceptions.NackError(messages) if nacked else exceptions.UnroutableError(messages)
 
-    # Acknowledging. While handlers of messages are quick, acks leave together; see `driver`.
+    # Acknowledging. While handlers of messages are quick and more messages are here, acks leave
+    # together; see `driver`.
 
     def basic_ack(self, delivery_tag: int = 0, multiple: bool = False) -> None:
         """Acknowledge the message `delivery_tag`, or with `multiple` all up to it (0: all).
+
+        While more messages are waiting here, the ack may wait for theirs until the handler returns,
+        or the loop over `consume` asks for the next message or ends. A loop over a generator that
+        is kept in a variable is not seen to end: the ack may wait for the next call on the
+        connection. That of the last message here leaves at once, and all before it.
 
         The broker closes the channel with 406 over a tag that is not outstanding.
         """
@@ -556,7 +562,9 @@ class BlockingChannel:
             self._raise_wrong_state()
 
     def _raise_wrong_state(self) -> NoReturn:
-        self._connection._take_reason(self)
+        reason = self._connection._take_reason(self)
+        if isinstance(reason, exceptions.StreamLostError):
+            raise reason
         raise exceptions.ChannelWrongStateError(
             'Channel is closing.' if self._closing else 'Channel is closed.') from self._reason
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 
 from pika import events
-from pika.exceptions import ParameterTypeError
+from pika.exceptions import ParameterTypeError, StreamLostError
 from pika.parameters import ConnectionParameters, Parameters
 from pika.protocol import Protocol
 from pika.tcp_socket_opts import set_sock_opts
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from pika.transport.endpoints import Outcome
     from pika.transport.tls import TLSFilter
+
+# Seconds; `settimeout` takes about 290 years, and not infinity.
+_LONGEST_TIMEOUT = 1_000_000.0
 
 LOGGER = logging.getLogger(__name__)
 
@@ -129,7 +132,14 @@ def _open(step: Connect, connection: object, wake: socket.socket) -> Driver:
 def _tls_failure(tls: TLSFilter, parameters: Parameters, reason: Exception) -> Exception:
     """What kept TLS from its end; AMQP, which waited for it, does not know."""
     from pika.transport.tls import tls_error
-    return tls.error or tls_error(parameters, f'the TLS handshake did not end: {reason}', reason)
+    cause = reason.__cause__
+    if tls.error is None and isinstance(cause, OSError):
+        return tls_error(parameters, f'the connection broke during the TLS handshake: {cause}',
+                         cause)
+    if tls.error is None and isinstance(reason, StreamLostError):
+        tls.receive_eof()
+    return tls.error or tls_error(
+        parameters, f'timeout: the TLS handshake did not end within {parameters.stack_timeout:g} s')
 
 
 def _open_socket(step: Connect) -> socket.socket:
@@ -139,6 +149,8 @@ def _open_socket(step: Connect) -> socket.socket:
                                   (parameters.stack_timeout, 'stack_timeout'))
               if limit is not None]
     limit, name = min(limits, default=(None, ''))
+    if limit is not None:
+        limit = min(limit, _LONGEST_TIMEOUT)
     sock = socket.socket(step.family, socket.SOCK_STREAM)
     try:
         set_sock_opts(parameters.tcp_options, sock)

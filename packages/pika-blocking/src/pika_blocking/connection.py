@@ -8,6 +8,7 @@ gets it, or the reason why there is none, exactly once.
 from __future__ import annotations
 
 import functools
+import logging
 from time import monotonic
 
 from pika import events, exceptions, frame, spec
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
                                object]
     UnblockedCallback = Callable[['BlockingConnection', frame.Method[spec.Connection.Unblocked]],
                                  object]
+
+LOGGER = logging.getLogger(__name__)
 
 
 class BlockingConnection:
@@ -153,7 +156,8 @@ class BlockingConnection:
     def close(self, reply_code: int = 200, reply_text: str = 'Normal shutdown') -> None:
         """Close the connection and its channels; messages that were not handed over are dropped.
 
-        A broker that does not answer is not waited for longer than ten seconds.
+        A broker that does not answer is not waited for longer than ten seconds; then, and when the
+        wait is interrupted (Ctrl-C), the socket is closed at once.
 
         Raises:
           ConnectionWrongStateError: the connection is not open.
@@ -161,8 +165,13 @@ class BlockingConnection:
         """
         self._require_open()
         pending = Pending()
-        self._driver.protocol.close(monotonic(), reply_code, reply_text, pending)
-        self._driver.wait_for(pending)
+        try:
+            self._driver.protocol.close(monotonic(), reply_code, reply_text, pending)
+            self._driver.wait_for(pending)
+        except BaseException:
+            if not self.is_open:  # interrupted, and nobody could finish it
+                self._driver.poison()
+            raise
         self._reason_told = True
         if self._reason is not None and not isinstance(self._reason,
                                                        exceptions.ConnectionClosedByClient):
@@ -196,6 +205,7 @@ class BlockingConnection:
                 f'time_limit must be None or 0 or more seconds, but got {time_limit!r}')
         deadline = None if time_limit is None else monotonic() + time_limit
         if not self._dispatcher.waits():
+            self._raise_reason()
             self._require_open()
             self._driver.read()
         if self._dispatcher.running:
@@ -307,17 +317,15 @@ class BlockingConnection:
     def _advance(self, deadline: float | None) -> bool:
         """Deal with one event, wait for it if need be; False when `deadline` passed without."""
         dispatcher = self._dispatcher
-        event = self._driver.protocol.next_event()
-        waited = event is None
+        taken = self._driver.take()
+        waited = not taken
         if waited:
             self._step(deadline)
-            event = self._driver.protocol.next_event()
-        if event is not None:
-            self._route(event)
-            self._message_arrived = False  # `consume` sees for itself
+            taken = self._driver.take()
+        self._message_arrived = False  # `consume` sees for itself
         if (waited or dispatcher.waits()) and not dispatcher.running:
             dispatcher.run(self._driver, pull=False)
-        return event is not None or deadline is None or monotonic() < deadline
+        return taken or deadline is None or monotonic() < deadline
 
     def _dispatch(self) -> bool:
         ran = self._dispatcher.run(self._driver)
@@ -423,7 +431,11 @@ class BlockingConnection:
         self._channels.clear()
         if by_client:
             self._dispatcher.clear()
-        self._driver.finish()
+        no_answer = by_client and isinstance(event.reason.__cause__, TimeoutError)
+        if no_answer:
+            LOGGER.info('Closed without the broker: %s; %s bytes were not taken',
+                        event.reason.__cause__, sum(map(len, self._driver.wire.unsent)))
+        self._driver.finish(cut=no_answer)
         self._mailbox.close()
 
     _ROUTES: ClassVar[dict[type, Callable[[Any, Any], None]]] = {

@@ -122,7 +122,13 @@ class Consumers:
             LOGGER.info('Channel %s has no consumer %r to cancel', self._channel.channel_number,
                         consumer_tag)
             return []
-        self._channel._call(spec.Basic.Cancel(consumer_tag), spec.Basic.CancelOk)
+        try:
+            self._channel._call(spec.Basic.Cancel(consumer_tag), spec.Basic.CancelOk)
+        except BaseException:
+            self._forget(consumer_tag)
+            if self._channel.is_open and not info.auto_ack:  # interrupted, by Ctrl-C for example
+                self._give_back(self._take_undelivered(info))
+            raise
         self._forget(consumer_tag)
         undelivered = self._take_undelivered(info)
         if info.auto_ack:
@@ -152,8 +158,9 @@ class Consumers:
             while True:
                 if info.pending_events:
                     delivery = info.pending_events.popleft()
+                    self._connection._message_arrived = False
                     yield delivery.method, delivery.properties, delivery.body
-                    moment = driver.between_messages(moment)
+                    moment = driver.between_messages(moment, info.pending_events)
                 elif info.ended:
                     break
                 elif not self._connection._advance(None if inactivity_timeout is None else moment +

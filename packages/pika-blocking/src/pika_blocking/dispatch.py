@@ -48,13 +48,14 @@ class Dispatcher:
     def take_deliveries(self, consumer: _ConsumerInfo) -> list[events.Delivery]:
         """Remove the deliveries for `consumer` and return them."""
         taken: list[events.Delivery] = []
-        kept: deque[Item] = deque()
+        kept: list[Item] = []
         for item in self._ready:
             if isinstance(item, events.Delivery) and item.consumer is consumer:
                 taken.append(item)
             else:
                 kept.append(item)
-        self._ready = kept
+        self._ready.clear()
+        self._ready.extend(kept)
         return taken
 
     def clear(self) -> None:
@@ -91,8 +92,9 @@ class Dispatcher:
                 if isinstance(item, events.Delivery):
                     item.consumer.on_message(item)
                 else:
+                    driver.release()
                     item()
-                now = driver.between_messages(now)
+                now = driver.between_messages(now, self._ready)
                 if left > 0:
                     left = min(left - 1, len(self._ready))  # a callback may have taken some away
                 elif driver.wire.reads != reads:
@@ -106,9 +108,6 @@ class Dispatcher:
         """The first item; events that nobody is to be called with are dealt with on the way."""
         ready = self._ready
         while not ready:
-            event = driver.protocol.next_event()
-            if event is None:
+            if not driver.take():
                 return None
-            driver.route(event)
-            ready = self._ready
         return ready.popleft()

@@ -3,17 +3,22 @@
 Rule: no callback runs here. Each event goes to `route`, which only sorts: to whoever waits for it,
 or to the queue of what callbacks are to be called with. A wait ends with the event that it waits
 for; what came behind it stays in the protocol, so that the state is true as of the event at hand.
+
+An interrupt (Ctrl-C, a signal handler that raises) may come between a system call and the note of
+what it did. Where bytes are moved it ends the connection, since the place in the stream is lost;
+in a wait it does no harm.
 """
 
 from __future__ import annotations
 
 from time import monotonic
 
-from pika import events
+from pika import events, exceptions
 from pika.protocol import ENDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Callable, Union
 
     from pika.protocol import Protocol
@@ -21,9 +26,11 @@ if TYPE_CHECKING:
     from pika_blocking.wire import Wire
 
 LOOK_INTERVAL = 0.01  # seconds; a program that only publishes reads as often as this
-HANDLER_IS_QUICK = 0.001  # seconds; of handlers of messages that are as quick, acks leave together
-HOLD_TIME = 0.005  # seconds; an ack waits no longer than this for others
-HOLD_SIZE = 65536  # bytes; nor when there are as many
+# An ack is held only while another message is here, to leave with that one's ack. What is held is
+# looked at again when a handler returns.
+HANDLER_IS_QUICK = 0.001  # seconds; a handler that takes longer has its acks sent at once
+HOLD_TIME = 0.005  # seconds; when a handler returns, acks that were held for so long leave
+HOLD_SIZE = 65536  # bytes; as many leave at once
 CLOSE_TIMEOUT = 1.0  # seconds to get rid of the last words
 
 
@@ -44,8 +51,7 @@ if TYPE_CHECKING:
 class Driver:
     """Moves bytes between `protocol` and `wire`, and events to `route`.
 
-    Attributes:
-      hold_until: acks written before this moment wait for others (monotonic clock).
+    `poison` ends the connection where an interrupt left the stream in an unknown place.
     """
 
     def __init__(self, protocol: Protocol, wire: Wire, route: Callable[[events.Event],
@@ -53,30 +59,44 @@ class Driver:
         self.protocol = protocol
         self.wire = wire
         self.route = route
-        self.hold_until = 0.0
+        self._hold_until = 0.0
         self._held_since = 0.0
+        self._queue: Sequence[object] = ()  # of messages that wait for the handler at work
+        self._ahead: events.Event | None = None  # seen, and not routed yet
         self._next_look = monotonic() + LOOK_INTERVAL
 
     def send(self) -> None:
         """Bring what the protocol has to say into the kernel; read meanwhile, and if it is due."""
         protocol = self.protocol
         size = protocol.bytes_pending
-        if size and not self.wire.write(protocol.data_to_send(), size):
-            self._send_slowly()
+        if size:
+            try:
+                taken = self.wire.write(protocol.data_to_send(), size)
+            except BaseException:
+                self.poison()
+                raise
+            if not taken:
+                self._send_slowly()
         now = monotonic()
         if now >= self._next_look:
-            self._look(now)
+            self._receive(now)
+            self.pull()
 
     def send_soon(self) -> None:
-        """The same for an ack, which may wait for others while handlers of messages are quick."""
-        if monotonic() >= self.hold_until or self.protocol.bytes_pending >= HOLD_SIZE:
+        """The same for an ack, which waits for that of the next message if that is here already."""
+        if (monotonic() >= self._hold_until or self.protocol.bytes_pending >= HOLD_SIZE or
+                not self._another_waits()):
             self.send()
 
-    def between_messages(self, handed_over: float) -> float:
-        """Note that the handler of a message, given it at `handed_over`, is done. Return now."""
+    def between_messages(self, handed_over: float, queue: Sequence[object]) -> float:
+        """Note that the handler of a message, given it at `handed_over`, is done. Return now.
+
+        queue: where the next message is put.
+        """
         now = monotonic()
         quick = now - handed_over < HANDLER_IS_QUICK
-        self.hold_until = now + HANDLER_IS_QUICK if quick else 0.0
+        self._hold_until = now + HANDLER_IS_QUICK if quick else 0.0
+        self._queue = queue
         if self.protocol.bytes_pending:
             if not self._held_since:
                 self._held_since = now
@@ -88,12 +108,16 @@ class Driver:
         if now >= self._next_look:
             # Not read: there are messages waiting here.
             self._next_look = now + LOOK_INTERVAL
-            self._mind_time(now)
+            try:
+                self._mind_time(now)
+            except BaseException:
+                self.poison()
+                raise
         return now
 
     def release(self) -> None:
         """The handing over of messages has ended: send what is held."""
-        self.hold_until = 0.0
+        self._hold_until = 0.0
         self._held_since = 0.0
         if self.protocol.bytes_pending:
             self.send()
@@ -103,10 +127,7 @@ class Driver:
         try:
             self.send()
             while pending.event is None:
-                event = self.protocol.next_event()
-                if event is not None:
-                    self.route(event)
-                else:
+                if not self.take():
                     self.step()
         except BaseException:
             if pending.event is None:
@@ -120,46 +141,114 @@ class Driver:
 
         May return earlier. `wake`: return when another thread asks for it, too.
         """
-        protocol = self.protocol
-        self.hold_until = 0.0
-        self._write()
-        due = protocol.next_timeout()
-        if due is not None and (deadline is None or due < deadline):
-            deadline = due
-        timeout = None if deadline is None else max(0.0, deadline - monotonic())
-        readable = self.wire.wait(timeout, wake)
-        now = monotonic()
-        self._next_look = now + LOOK_INTERVAL
-        if readable:
-            self.wire.read(protocol, now)
-        self._mind_time(now)
+        self._hold_until = 0.0
+        waiting = False
+        try:
+            self._write()
+            due = self.protocol.next_timeout()
+            if due is not None and (deadline is None or due < deadline):
+                deadline = due
+            timeout = None if deadline is None else max(0.0, deadline - monotonic())
+            waiting = True
+            readable, writable = self.wire.wait(timeout, wake)
+            waiting = False
+            now = monotonic()
+            if writable:
+                self.wire.flush()
+            if readable:
+                self._receive(now)
+            else:
+                self._next_look = now + LOOK_INTERVAL
+                self._mind_time(now)
+        except BaseException:
+            if not waiting:
+                self.poison()
+            raise
 
     def read(self) -> None:
         """Send what can be sent and take what has arrived, without waiting."""
-        now = monotonic()
-        self.wire.flush()
-        self._next_look = now + LOOK_INTERVAL
-        self.wire.read(self.protocol, now)
-        self._mind_time(now)
+        try:
+            self.wire.flush()
+            self._receive(monotonic())
+        except BaseException:
+            self.poison()
+            raise
+
+    def take(self) -> bool:
+        """Route one event; False when there is none."""
+        event = self._ahead
+        try:
+            if event is None:
+                event = self.protocol.next_event()
+                if event is None:
+                    return False
+            else:
+                self._ahead = None
+            self.route(event)
+        except BaseException:
+            self.poison(event)
+            raise
+        return True
 
     def pull(self) -> None:
         """Route all that has arrived."""
-        while True:
-            event = self.protocol.next_event()
-            if event is None:
-                return
+        while self.take():
+            pass
+
+    def poison(self, event: events.Event | None = None) -> None:
+        """End the connection: what was read, written or parsed halfway must not be gone on with.
+
+        event: whose routing was interrupted.
+        """
+        self.wire.abort()
+        protocol = self.protocol
+        lost = exceptions.StreamLostError('interrupted while reading or writing',
+                                          host=protocol.parameters.host,
+                                          port=protocol.parameters.port,
+                                          phase='open')
+        protocol.connection_lost(lost, monotonic())
+        # What is parsed now may be garbage; only the end is told.
+        self._ahead = None
+        while protocol.state != ENDED:
+            event = protocol.next_event()
+        if isinstance(event, events.Closed):
+            if isinstance(event.reason, exceptions.ProtocolViolationError):  # our fault
+                event = events.Closed(lost, event.contexts)
             self.route(event)
 
-    def finish(self) -> None:
-        """The connection is closed: send the last words and close the socket."""
-        self.wire.write(self.protocol.data_to_send(), 0)
-        self.wire.close(CLOSE_TIMEOUT)
+    def finish(self, cut: bool = False) -> None:
+        """The connection is closed: send the last words and close the socket.
 
-    def _look(self, now: float) -> None:
-        self._next_look = now + LOOK_INTERVAL
-        self.wire.read(self.protocol, now)
-        self._mind_time(now)
-        self.pull()
+        cut: the peer takes no words any more.
+        """
+        if cut:
+            self.wire.abort()
+        else:
+            self.wire.write(self.protocol.data_to_send(), 0)
+            self.wire.close(CLOSE_TIMEOUT)
+
+    def _another_waits(self) -> bool:
+        if not self._queue and self._ahead is None:
+            event = None
+            try:
+                event = self.protocol.next_event()
+                if isinstance(event, (events.Delivery, events.Closed)):
+                    self.route(event)
+                else:
+                    self._ahead = event  # the handler comes before what is behind its message
+            except BaseException:
+                self.poison(event)
+                raise
+        return bool(self._queue)
+
+    def _receive(self, now: float) -> None:
+        try:
+            self._next_look = now + LOOK_INTERVAL
+            self.wire.read(self.protocol, now)
+            self._mind_time(now)
+        except BaseException:
+            self.poison()
+            raise
 
     def _mind_time(self, now: float) -> None:
         due = self.protocol.next_timeout()
@@ -184,5 +273,9 @@ class Driver:
             self.step()
             self.pull()
         if self.wire.error is not None and self.protocol.state != ENDED:
-            self.wire.lose(self.protocol, monotonic())
+            try:
+                self.wire.lose(self.protocol, monotonic())
+            except BaseException:
+                self.poison()
+                raise
             self.pull()

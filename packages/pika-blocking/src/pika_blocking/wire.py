@@ -142,21 +142,19 @@ class Wire:
                 break
         protocol.connection_lost(self.error, now)
 
-    def wait(self, timeout: float | None, wake: bool = False) -> bool:
+    def wait(self, timeout: float | None, wake: bool = False) -> tuple[bool, bool]:
         """Block until something arrives or can be sent, for about `timeout` seconds at most.
 
-        None, and any number of days, is no limit.
+        None, and any number of days, is no limit. Nothing is moved here, so an interrupt (Ctrl-C)
+        loses nothing.
 
         Returns:
-          Whether something has arrived. What could be sent was sent.
+          Whether something has arrived, and whether `flush` will send something.
         """
         waiter = self._waiter_with_wake if wake else self._waiter
         if timeout is not None:
             timeout = min(timeout, _LONGEST_WAIT)
-        readable, writable = waiter.wait(timeout, bool(self.unsent))
-        if writable:
-            self.flush()
-        return readable
+        return waiter.wait(timeout, bool(self.unsent))
 
     def close(self, timeout: float) -> None:
         """Close the socket; what is unsent may take `timeout` seconds before."""
@@ -231,13 +229,14 @@ class _Waiter:
             self._poll.register(self._fd, select.POLLIN)
             if wake is not None:
                 self._poll.register(wake.fileno(), select.POLLIN)
-        self._for_writing = False
+        self._for_writing: bool | None = False
 
     def wait(self, timeout: float | None, for_writing: bool) -> tuple[bool, bool]:
         """Whether the socket is readable and writable; an error makes it readable."""
         if self._poll is None:
             return self._select(timeout, for_writing)
         if for_writing != self._for_writing:
+            self._for_writing = None  # unknown, should an interrupt come between
             self._poll.modify(self._fd, select.POLLIN | (select.POLLOUT if for_writing else 0))
             self._for_writing = for_writing
         # Rounded up: a wait that ends too early would be repeated until the moment has come.

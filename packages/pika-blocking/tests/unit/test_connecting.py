@@ -7,6 +7,7 @@ import os
 import pickle
 import socket
 import ssl
+import struct
 import time
 
 import pytest
@@ -274,3 +275,30 @@ def test_what_is_negotiated_leaves_the_parameters_alone(serve):
     BlockingConnection(parameters).close()
     assert parameters.credentials.username == 'a'
     assert parameters.channel_max == 65535
+
+
+@pytest.mark.parametrize('limit', [1e10, float('inf')])
+def test_limits_beyond_what_the_system_counts(serve, limit):
+    parameters = serve(lambda peer: (peer.handshake(), peer.close()),
+                       socket_timeout=limit,
+                       stack_timeout=limit)
+    with BlockingConnection(parameters) as connection:
+        assert connection.is_open
+
+
+def reset(peer):
+    peer.socket.recv(10_000)
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+
+
+@pytest.mark.parametrize(('play', 'text'),
+                         [(reset, 'reset by peer'),
+                          (lambda peer: peer.socket.recv(10_000), 'during the TLS handshake'),
+                          (lambda peer: peer.socket.recv(10_000) and peer.hear_end(), '0.3 s')])
+def test_text_is_that_of_the_layer_that_failed(serve, play, text):
+    options = SSLOptions(ssl.create_default_context())
+    error = failure(serve(play, ssl_options=options, stack_timeout=0.3))
+    assert error.phase == 'TLS'
+    assert text in str(error)
+    assert str(error).count('phase') == 1
+    assert 'Connection.Start' not in str(error) and 'said anything' not in str(error)

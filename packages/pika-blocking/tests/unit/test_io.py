@@ -411,3 +411,62 @@ def test_idle_connection_wakes_up_for_heartbeats_only(serve, calls):
         calls.update(dict.fromkeys(calls, 0))
         connection.process_data_events(1.5)
         assert calls['poll'] <= 3
+
+
+@pytest.mark.parametrize('how', ['callbacks', 'generator'])
+def test_ack_of_the_last_message_leaves_at_once(serve, how):
+    """However quick the handlers were before, and with all that were held."""
+    heard = threading.Event()
+
+    def play(peer):
+        peer.open_channel()
+        peer.consume()
+        peer.deliver(b'1', b'2', b'3')
+        for _ in range(3):
+            peer.hear(spec.Basic.Ack)
+        heard.set()
+        peer.close()
+
+    seen = []
+
+    def on_message(channel, method, properties, body):
+        channel.basic_ack(method.delivery_tag)
+        if method.delivery_tag == 3:
+            seen.append(heard.wait(5))
+
+    with BlockingConnection(serve(play)) as connection:
+        channel = connection.channel()
+        if how == 'callbacks':
+            channel.basic_consume('q', on_message)
+            connection.process_data_events(5)
+        else:
+            messages = channel.consume('q')
+            for _ in range(3):
+                on_message(channel, *next(messages))
+    assert seen == [True]
+
+
+def test_acks_do_not_wait_for_other_callbacks(serve):
+    heard = threading.Event()
+
+    def play(peer):
+        peer.open_channel()
+        peer.consume()
+        peer.deliver(b'1', b'2')
+        for _ in range(2):
+            peer.hear(spec.Basic.Ack)
+        heard.set()
+        peer.close()
+
+    seen = []
+
+    def on_message(channel, method, properties, body):
+        if method.delivery_tag == 2:
+            connection._dispatcher.put(lambda: seen.append(heard.wait(5)))
+        channel.basic_ack(method.delivery_tag)
+
+    with BlockingConnection(serve(play)) as connection:
+        connection.channel().basic_consume('q', on_message)
+        connection.process_data_events(5)
+        connection.process_data_events(0)
+    assert seen == [True]
