@@ -129,7 +129,7 @@ class BlockingChannel:
         self._require_open()
         pending = Pending()
         method = spec.Channel.Close(reply_code, reply_text, 0, 0)
-        self._driver.protocol.call(self.channel_number, method, pending)
+        self._driver.command(self._driver.protocol.call, self.channel_number, method, pending)
         self._open = False
         self._closing = True
         self._connection._wait(pending)
@@ -200,9 +200,9 @@ class BlockingChannel:
     def _publish_and_wait(self, exchange: str, routing_key: str, body: Body,
                           properties: spec.BasicProperties | None, mandatory: bool) -> None:
         pending = Pending()
-        self._awaited_tag = self._driver.protocol.publish(self.channel_number, exchange,
-                                                          routing_key, body, properties, mandatory,
-                                                          pending)
+        self._awaited_tag = self._driver.command(self._driver.protocol.publish, self.channel_number,
+                                                 exchange, routing_key, body, properties, mandatory,
+                                                 pending)
         self._awaited = pending
         try:
             confirmed = self._connection._wait(pending)

@@ -148,7 +148,7 @@ class BlockingConnection:
         """
         self._require_open()
         pending = Pending()
-        number = self._driver.protocol.open_channel(pending, channel_number)
+        number = self._driver.command(self._driver.protocol.open_channel, pending, channel_number)
         channel = self._channels[number] = BlockingChannel(number, self)
         self._wait(pending)
         return channel
@@ -279,7 +279,7 @@ class BlockingConnection:
     def _call(self, channel: int, method: amqp_object.Method) -> events.Reply:
         """Send a method and wait for its answer."""
         pending = Pending()
-        self._driver.protocol.call(channel, method, pending)
+        self._driver.command(self._driver.protocol.call, channel, method, pending)
         answer = self._wait(pending)
         assert isinstance(answer, events.Reply)
         return answer

@@ -101,7 +101,8 @@ class Consumers:
                                     exclusive=exclusive,
                                     arguments=arguments)
         pending = Pending()
-        tag = self._driver.protocol.consume(self._channel.channel_number, method, pending, info)
+        tag = self._driver.command(self._driver.protocol.consume, self._channel.channel_number,
+                                   method, pending, info)
         self.infos[tag] = info
         if isinstance(info, _QueueConsumerGeneratorInfo):
             info.consumer_tag = tag

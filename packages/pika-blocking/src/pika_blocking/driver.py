@@ -19,11 +19,13 @@ from pika.protocol import ENDED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Callable, Union
+    from typing import Callable, TypeVar, Union
 
     from pika.protocol import Protocol
 
     from pika_blocking.wire import Wire
+
+    _T = TypeVar('_T')
 
 LOOK_INTERVAL = 0.01  # seconds; a program that only publishes reads as often as this
 # An ack is held only while another message is here, to leave with that one's ack. What is held is
@@ -81,6 +83,16 @@ class Driver:
         if now >= self._next_look:
             self._receive(now)
             self.pull()
+
+    def command(self, command: Callable[..., _T], *args: object) -> _T:
+        """Give the protocol a command that it keeps account of, to have it answered."""
+        try:
+            return command(*args)
+        except Exception:  # refused, before anything was noted
+            raise
+        except BaseException:  # interrupted, and noted perhaps, but not queued
+            self.poison()
+            raise
 
     def send_soon(self) -> None:
         """The same for an ack, which waits for that of the next message if that is here already."""

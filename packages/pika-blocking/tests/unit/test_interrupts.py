@@ -115,6 +115,30 @@ def test_interrupt_while_frames_are_parsed_ends_the_connection(serve, monkeypatc
     assert_lost(connection, channel)
 
 
+@pytest.mark.parametrize('confirms', [False, True])
+def test_interrupt_before_a_command_is_queued_ends_the_connection(serve, monkeypatch, confirms):
+    """Its answer is counted on, and nobody was asked for it."""
+
+    def play(peer):
+        peer.open_channel()
+        if confirms:
+            peer.hear(spec.Confirm.Select)
+            peer.say(spec.Confirm.SelectOk())
+        peer.hear_end()
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    connection = BlockingConnection(serve(play))
+    channel = connection.channel()
+    if confirms:
+        channel.confirm_delivery()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr('pika.outbox.Outbox.write_all', interrupt)
+        channel.basic_publish('', 'q', b'') if confirms else channel.queue_purge('q')
+    assert_lost(connection, channel)
+
+
 def test_process_data_events_says_that_an_interrupt_ended_it(serve, interrupt_after):
     connection = BlockingConnection(serve(answer_one_purge))
     channel = connection.channel()
