@@ -172,6 +172,26 @@ def test_cancel_that_was_not_sent_is_taken_back_and_the_consumer_goes_on(channel
     channel.says()
 
 
+def test_message_that_was_held_for_a_cancel_goes_back_when_that_is_taken_back(channel):
+    """Held till the cancel is sent, since the broker would deliver it again at once."""
+    channel.consume(1, 'one').consume(1, 'two')
+    channel.protocol.call(1, QOS, 'qos')
+    cancels = {tag: f'cancel {tag}' for tag in ('one', 'two')}
+    for tag, context in cancels.items():
+        channel.protocol.call(1, spec.Basic.Cancel(tag), context)
+    channel.says((1, QOS))
+    channel.hears(delivery('one', 1), delivery('two', 2), delivery('one', 3))
+    channel.says()
+    channel.protocol.abandon(cancels['one'])
+    channel.says((1, spec.Basic.Reject(1, True)), (1, spec.Basic.Reject(3, True)))
+    channel.hears((1, QOS_OK), gives=events.Reply(1, QOS_OK, 'qos'))
+    channel.says((1, spec.Basic.Cancel('two')), (1, spec.Basic.Reject(2, True)))
+    channel.hears(delivery('one', 4), gives=delivered('one', 4))
+    channel.hears((1, spec.Basic.CancelOk('two')),
+                  gives=events.Reply(1, spec.Basic.CancelOk('two'), cancels['two']))
+    channel.says()
+
+
 def test_cancel_that_was_sent_takes_effect(channel):
     channel.consume(1, 'one')
     channel.protocol.call(1, spec.Basic.Cancel('one'), 'cancel')

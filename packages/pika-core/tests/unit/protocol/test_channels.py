@@ -83,6 +83,8 @@ def test_number_that_is_none_is_refused(client, number):
 
 def test_highest_number_can_be_used(make_client):
     make_client(channel_max=3).start().open(3, 1, 2)
+    client = make_client(channel_max=3).start()
+    assert [client.protocol.open_channel(None) for _ in range(3)] == [1, 2, 3]
 
 
 def test_many_channels_are_numbered_without_looking_at_all_of_them():

@@ -111,18 +111,25 @@ def test_decoded_frames_know_what_they_hold():
     assert (version.major, version.minor, version.revision) == (3, 1, 2)
 
 
-@pytest.mark.parametrize(('data', 'kind'), [
-    (b'\5\0\0\0\0\0\0\xce', exceptions.InvalidFrameError),
-    (b'\5\0\0\xff\xff\xff\xff\xce', exceptions.InvalidFrameError),
-    (ACK[:-1] + b'\0', exceptions.InvalidFrameError),
-    (b'\2\0\1\0\0\0\x0d' + b'\0' * 13 + b'\xce', exceptions.ProtocolViolationError),
-    (b'\1\0\1\0\0\0\0\xce', exceptions.ProtocolViolationError),
+@pytest.mark.parametrize(('data', 'error'), [
+    (b'\5\0\0\0\0\0\0\xce', ('unknown frame type 5',)),
+    (b'\5\0\0\xff\xff\xff\xff\xce', ('unknown frame type 5',)),
+    (ACK[:-1] + b'\0', ('frame ends with octet 0, not 206',)),
+    (b'\2\0\1\0\0\0\x0d' + b'\0' * 13 + b'\xce', (501, 'content header of 13 bytes')),
+    (b'\1\0\1\0\0\0\0\xce', (501, 'method frame of 0 bytes')),
 ])
-def test_what_is_no_frame_is_refused(data, kind):
-    with pytest.raises(kind):
+def test_what_is_no_frame_is_refused(data, error):
+    kind = exceptions.ProtocolViolationError if len(error) > 1 else exceptions.InvalidFrameError
+    with pytest.raises(kind) as caught:
         frame.decode_frame(data)
+    assert caught.value.args == error
 
 
 def test_least_content_header_is_decoded():
     header = frame.decode_frame(b'\2\0\1\0\0\0\x0e\0\x3c' + b'\0' * 12 + b'\xce')[1]
     assert (header.body_size, header.properties.encode()) == (0, [b'\0\0'])
+
+
+def test_content_header_is_decoded_with_all_octets_of_its_size():
+    header = frame.decode_frame(frame.content_header_frame(1, 0x0102030405060708, b'\0\0'))[1]
+    assert header.body_size == 0x0102030405060708

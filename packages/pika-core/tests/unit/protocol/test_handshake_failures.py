@@ -70,6 +70,25 @@ def test_peer_hangs_up_before_it_said_anything(make_client):
     check(client.ends(), exceptions.StreamLostError, text)
 
 
+@pytest.mark.parametrize(('beginning', 'kind'), [
+    (b'\x15\3\3', exceptions.IncompatibleProtocolError),
+    (b'AMQP', exceptions.IncompatibleProtocolError),
+    (b'\0\1', exceptions.IncompatibleProtocolError),
+    (b'\1', exceptions.StreamLostError),
+    (b'\1\0\0\0\0\0\5\0', exceptions.StreamLostError),
+],
+                         ids=repr)
+def test_peer_hangs_up_amid_its_first_frame(make_client, beginning, kind):
+    """Rule 1: what it said tells what it is, though it is less than a frame."""
+    client = connect(make_client())
+    client.hears(beginning, partial=True)
+    client.protocol.receive_eof(0.0)
+    reason = client.ends()
+    check(reason, kind, *reason.args)
+    assert ('TLS' in str(reason)) is (beginning[0] in (1, 0x15))
+    client.says()
+
+
 @pytest.mark.parametrize('error', [None, ConnectionResetError('reset')])
 def test_server_hangs_up_when_it_has_the_credentials(make_client, error):
     """Rule 7: a broker that does not know authentication_failure_close."""

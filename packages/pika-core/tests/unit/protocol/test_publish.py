@@ -249,8 +249,10 @@ def test_confirms_without_contexts_are_told_too(channel):
 
 def test_context_without_confirms_is_refused(channel):
     """Nothing could bring it back."""
-    with pytest.raises(ValueError, match='context .*confirms'):
+    with pytest.raises(exceptions.ParameterValueError) as caught:
         channel.protocol.publish(1, '', 'q', context='context')
+    assert caught.value.args == ('context', 'context',
+                                 'None without publisher confirms, which would bring it back')
     channel.says()
 
 
