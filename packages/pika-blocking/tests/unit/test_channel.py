@@ -301,7 +301,7 @@ def test_close_of_a_connection_that_the_broker_leaves_unanswered(serve, monkeypa
 
     started = time.monotonic()
     BlockingConnection(serve(play)).close()
-    assert 0.2 <= time.monotonic() - started < 2
+    assert 0.2 <= time.monotonic() - started < 8
 
 
 def test_confirms(serve):

@@ -50,7 +50,7 @@ def test_peer_is_silent(serve):
     parameters = serve(lambda peer: peer.socket.recv(8) and peer.hear_end(), stack_timeout=0.3)
     started = time.monotonic()
     error = failure(parameters)
-    assert 0.25 < time.monotonic() - started < 2
+    assert 0.25 < time.monotonic() - started < 10
     assert error.phase == 'handshake'
     assert '0.3' in str(error) and 'timeout' in str(error)
 
@@ -62,7 +62,7 @@ def test_peer_is_silent_where_tls_is_due(serve):
                        ssl_options=options)
     started = time.monotonic()
     error = failure(parameters)
-    assert 0.25 < time.monotonic() - started < 2
+    assert 0.25 < time.monotonic() - started < 10
     assert error.phase == 'TLS'
     assert '0.3' in str(error)
 

@@ -64,7 +64,7 @@ def test_inactivity(serve):
         for _ in range(2):
             started = time.monotonic()
             assert next(messages) == (None, None, None)
-            assert 0.2 <= time.monotonic() - started < 1
+            assert time.monotonic() - started >= 0.2
 
 
 def test_inactivity_of_no_time_at_all(serve):
@@ -254,8 +254,8 @@ def test_process_data_events_returns_when_a_message_for_it_arrives(serve):
         messages = channel.consume('q', auto_ack=True)
         next(messages)
         started = time.monotonic()
-        connection.process_data_events(5)
-        assert time.monotonic() - started < 1
+        connection.process_data_events(60)
+        assert time.monotonic() - started < 30
         assert next(messages)[2] == b'2'
         started = time.monotonic()
         connection.process_data_events(0.2)

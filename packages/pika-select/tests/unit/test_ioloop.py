@@ -83,7 +83,7 @@ def test_timers_run_in_order(loop):
     loop.start()
     assert seen == ['a', 'b']
     assert loop._cancelled == 0
-    assert 0.04 <= time.monotonic() - start < 1
+    assert time.monotonic() - start >= 0.04
 
 
 def test_timers_of_one_moment_keep_their_order(loop):
@@ -151,7 +151,7 @@ def test_add_callback_from_another_thread_wakes(loop):
     loop.add_callback(start_thread)
     start = time.monotonic()
     loop.start()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     threads[0].join()
 
 
@@ -184,7 +184,7 @@ def test_stop_in_a_signal_handler_wakes(loop):
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         start = time.monotonic()
         loop.start()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
     finally:
         signal.signal(signal.SIGALRM, before)
 
