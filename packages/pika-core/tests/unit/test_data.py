@@ -634,3 +634,12 @@ def test_long_steps_of_a_path_are_clipped_at_64_characters():
             data.encode_table([], {'k' * length: object()}, parameter='headers')
         assert f'headers.{step}' in str(caught.value)
         assert 'k' * 65 not in str(caught.value)
+
+
+@pytest.mark.parametrize('parameter', ['', 'arguments'])
+def test_what_is_no_table_is_refused_by_name(parameter):
+    with pytest.raises(exceptions.ParameterTypeError) as caught:
+        data.encode_table([], [], parameter=parameter)
+    error = caught.value
+    assert (error.parameter, error.value, error.allowed) == (parameter or
+                                                             'table', [], 'a dict or None')
