@@ -191,6 +191,9 @@ class Broker:
         limit = self.call('vm_memory_monitor:get_vm_memory_high_watermark()')
         self.call('vm_memory_monitor:set_vm_memory_high_watermark(0)')
         try:
+            # Once it is listed, the connections have been told: they hear of it before a publish.
+            while 'memory' not in self.call('rabbit_alarm:get_alarms()'):
+                time.sleep(0.01)
             yield
         finally:
             self.call(f'vm_memory_monitor:set_vm_memory_high_watermark({limit})')

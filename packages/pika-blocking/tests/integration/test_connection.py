@@ -176,11 +176,12 @@ def test_memory_alarm(faults, parameters):
         connection.add_on_connection_blocked_callback(lambda *args: seen.append(args))
         connection.add_on_connection_unblocked_callback(lambda *args: seen.append(args))
         channel = connection.channel()
+        deadline = time.monotonic() + 30
         with faults.memory_alarm():
-            channel.basic_publish('', 'nobody', b'')
-            deadline = time.monotonic() + 10
+            # More than once: the alarm may reach the connection after the first.
             while not seen and time.monotonic() < deadline:
-                connection.process_data_events(1)
+                channel.basic_publish('', 'nobody', b'')
+                connection.process_data_events(0.2)
         while len(seen) < 2 and time.monotonic() < deadline:
             connection.process_data_events(1)
     (got, blocked), (_, unblocked) = seen
@@ -194,9 +195,10 @@ def test_memory_alarm_for_too_long(faults, parameters):
     connection = BlockingConnection(parameters)
     channel = connection.channel()
     with faults.memory_alarm():
-        channel.basic_publish('', 'nobody', b'')
         with pytest.raises(exceptions.ConnectionBlockedTimeout):
-            connection.sleep(10)
+            for _ in range(100):  # the alarm may reach the connection after the first
+                channel.basic_publish('', 'nobody', b'')
+                connection.sleep(0.2)
     assert connection.is_closed
 
 
