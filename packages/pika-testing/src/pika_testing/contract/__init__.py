@@ -1,0 +1,37 @@
+"""One set of behaviours that every adapter shows on a real RabbitMQ, plain and over TLS.
+
+An adapter joins with a module of its tests that has a driver (`pika_testing.contract.interface`)::
+
+    from pika_testing.contract import *
+    from pika_testing.contract.callbacks import CallbackDriver
+
+    class Driver(CallbackDriver):
+        connection_class = MyConnection
+
+        def new_loop(self):
+            return MyLoop()
+
+    @pytest.fixture
+    def make_driver():
+        return Driver
+
+The suite asks for these fixtures besides: `amqp_url` and `tls_url` (a virtual host where all is
+allowed), `virtual_host` (its name), `unique_name`, `tls_context` and `client_context` (contexts
+that trust the broker; the second has the certificate of the user `client`), `wrong_host_context`
+(a server's, whose certificate is of another host), `faults` (what the broker does when told to) and
+`mortal` (a broker that may be killed).
+"""
+
+import pytest
+
+pytest.register_assert_rewrite(*(f'{__name__}.{name}' for name in ('callbacks', 'channels',
+                                                                   'confirms', 'connecting', 'ends',
+                                                                   'loops', 'messages')))
+
+from pika_testing.contract.channels import *  # noqa: E402, F403
+from pika_testing.contract.confirms import *  # noqa: E402, F403
+from pika_testing.contract.connecting import *  # noqa: E402, F403
+from pika_testing.contract.ends import *  # noqa: E402, F403
+from pika_testing.contract.fixtures import *  # noqa: E402, F403
+from pika_testing.contract.loops import *  # noqa: E402, F403
+from pika_testing.contract.messages import *  # noqa: E402, F403
