@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from pika.adapters import blocking_connection as blocking_connection
     from pika.adapters import select_connection as select_connection
+    from pika.adapters import twisted_connection as twisted_connection
 else:
     from pika import _adapters
     __getattr__, __dir__ = _adapters.lazy(
@@ -19,6 +20,7 @@ else:
             'SelectConnection': 'pika_select:SelectConnection',
             'blocking_connection': 'pika.adapters.blocking_connection',
             'select_connection': 'pika.adapters.select_connection',
+            'twisted_connection': 'pika.adapters.twisted_connection',
         })
 
 __all__ = ['BlockingConnection', 'IOLoop', 'SelectConnection']

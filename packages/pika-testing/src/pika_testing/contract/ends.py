@@ -46,7 +46,7 @@ def test_operator_closes_connection(client: Client, channel: Channel, faults: An
     assert end.reply_code == 320 and 'maintenance' in end.reply_text
     assert client.native.is_closed and channel.native.is_closed
     with pytest.raises(exceptions.ChannelWrongStateError):
-        channel.native.basic_publish('', 'queue', b'')
+        channel.do('basic_publish', '', 'queue', b'')
 
 
 def test_broker_is_killed(driver: Driver, mortal: Any) -> None:
@@ -154,9 +154,7 @@ def test_close_with_calls_and_confirms_in_flight(driver: Driver, parameters: URL
     called: list[object] = []
     for number in range(500):
         channel.native.basic_publish('', unique_name, b'x')
-        channel.native.queue_declare(f'{unique_name}-{number}',
-                                     exclusive=True,
-                                     callback=called.append)
+        channel.begin(called.append, 'queue_declare', f'{unique_name}-{number}', exclusive=True)
     client.close()
     before = len(called)
     assert len(channel.ends) == 1

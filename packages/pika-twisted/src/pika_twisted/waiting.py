@@ -1,0 +1,52 @@
+"""`Pending`: a Deferred that is also what the protocol keeps for its caller.
+
+Rule: whoever looks at a Deferred gets its error, now or later; whoever never looks is not told of
+each one what one other place tells. When a channel or a connection ends, each of its outstanding
+Deferreds fails with the reason, and so do `TwistedChannel.on_closed` and `closed` of the connection
+tell it. Deferreds that nobody has looked at by then, a thousand confirms perhaps, are not logged as
+"Unhandled error in Deferred"; they keep the failure for the callback or the `await` that comes
+later. One that has callbacks which do not handle it is logged, as always in Twisted.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from twisted.internet import defer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+T = TypeVar('T')
+
+
+class Pending(defer.Deferred[T], Generic[T]):
+    """What a caller waits for.
+
+    Args:
+      canceller: called with this object when the caller stops waiting.
+      convert: makes the caller's result of what answers, an event mostly.
+    """
+
+    def __init__(self, canceller: Callable[[defer.Deferred[Any]], object],
+                 convert: Callable[[Any], T]) -> None:
+        super().__init__(canceller)
+        self._convert = convert
+
+    def answer(self, event: object) -> None:
+        """The answer is there; nothing happens if the caller has stopped waiting."""
+        if not self.called:
+            self.callback(self._convert(event))
+
+
+def fail(deferred: defer.Deferred[Any], reason: Exception) -> None:
+    """Fail what is outstanding when a channel or a connection ends; see the rule."""
+    if deferred.called:
+        return
+    looked_at = bool(deferred.callbacks)
+    deferred.errback(reason)
+    # The one place where Twisted keeps what it will log.
+    if not looked_at and deferred._debugInfo is not None:
+        deferred._debugInfo.failResult = None
