@@ -73,10 +73,9 @@ class TwistedConnection(TwistedProtocolConnection):
         self._on_open = on_open_callback
         self._on_open_error = on_open_error_callback
         self._on_close = on_close_callback
-        self._step_timer: IDelayedCall | None = None
         self._look_up: _LookUp | None = None
         self._attempt: _Attempt | None = None
-        self._step_timer = self._reactor.callLater(0, self._take, first)
+        self._step_timer: IDelayedCall = self._reactor.callLater(0, self._take, first)
 
     def _tell_open(self) -> None:
         super()._tell_open()
@@ -111,14 +110,12 @@ class TwistedConnection(TwistedProtocolConnection):
             self._take(step)
 
     def _take(self, step: endpoints.Step) -> None:
-        self._step_timer = None
         self._STEPS[type(step)](self, step)
 
     def _leave_step(self) -> None:
         """Whatever the present step still has to tell comes too late."""
-        if self._step_timer is not None:
+        if self._step_timer.active():
             self._step_timer.cancel()
-            self._step_timer = None
         look_up, self._look_up = self._look_up, None
         if look_up is not None:
             look_up.cancel()

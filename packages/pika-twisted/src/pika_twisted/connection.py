@@ -10,14 +10,13 @@ turn leaves together.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 
 from pika import events, exceptions, frame, spec
 from pika.parameters import ConnectionParameters, Parameters
 from pika.protocol import CLOSING_CONNECTION, OPENED, Protocol
-from pika.transport.tls import tls_error
+from pika.transport.tls import TLSError, tls_error
 from pika.validators import require_callback
 from twisted.internet import defer, error, interfaces, protocol, task
 from twisted.logger import Logger
@@ -52,8 +51,8 @@ LINGER_SECONDS = 10.0  # for a peer that does not take our last bytes
 class TwistedProtocolConnection(protocol.Protocol):
     """A connection to RabbitMQ as a protocol that an endpoint connects, over TCP or TLS.
 
-    Where to connect, and TLS, are the endpoint's; `host`, `port`, `ssl_options` and the attempts of
-    the parameters have no effect::
+    Where to connect, and TLS, are the endpoint's: `ssl_options` and the attempts of the parameters
+    have no effect, and `host` and `port` are only named in errors::
 
         endpoint = HostnameEndpoint(reactor, 'localhost', 5672)
         connection = await connectProtocol(endpoint, TwistedProtocolConnection(parameters))
@@ -219,9 +218,6 @@ class TwistedProtocolConnection(protocol.Protocol):
 
     def connectionMade(self) -> None:
         """There is a stream to a broker."""
-        peer = self.transport.getPeer()
-        self.params.host = getattr(peer, 'host', self.params.host)
-        self.params.port = getattr(peer, 'port', self.params.port)
         self._tls_pending = hasattr(self.transport, 'getPeerCertificate')
         if hasattr(self.transport, 'setTcpNoDelay'):
             self.transport.setTcpNoDelay(True)  # what is written together is joined here already
@@ -427,7 +423,7 @@ class TwistedProtocolConnection(protocol.Protocol):
         self._write()
         self._cancel_timer()
         reason = self._outcome = event.reason
-        if self._tls_pending and isinstance(reason, exceptions.AMQPConnectionError):
+        if self._tls_pending and not isinstance(reason, TLSError):
             self._outcome = tls_error(self.params, f'the TLS handshake did not end: {reason}',
                                       reason)
         if self._opened or self._closers:
@@ -490,11 +486,12 @@ class TwistedProtocolConnection(protocol.Protocol):
             closer.callback(reason)
 
     def _explained(self, cause: Exception) -> Exception:
-        """What broke the stream; an error of OpenSSL, where that is used, as one of TLS."""
-        openssl = sys.modules.get('OpenSSL.SSL')
-        if openssl is not None and isinstance(cause, openssl.Error) and self._tls_pending:
-            return tls_error(self.params, f'TLS handshake failed: {cause}', cause)
-        return cause
+        """What broke the stream; until TLS is ready, as an error of TLS."""
+        if not self._tls_pending:
+            return cause
+        result = tls_error(self.params, f'TLS handshake failed: {cause}', cause)
+        result.recoverable = isinstance(cause, error.ConnectionLost)
+        return result
 
     _HANDLERS: ClassVar[dict[type[events.Event], Callable[..., None]]] = {
         events.Delivery: _on_delivery,

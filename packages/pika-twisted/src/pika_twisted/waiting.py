@@ -45,8 +45,11 @@ def fail(deferred: defer.Deferred[Any], reason: Exception) -> None:
     """Fail what is outstanding when a channel or a connection ends; see the rule."""
     if deferred.called:
         return
-    looked_at = bool(deferred.callbacks)
+    # No public names say what Twisted keeps: the callbacks (so until 25.4, then with an underscore),
+    # and what it logs when the Deferred goes away, which an `await` of it clears in the same way.
+    held = vars(deferred)
+    looked_at = bool(held.get('_callbacks') or held.get('callbacks'))
     deferred.errback(reason)
-    # The one place where Twisted keeps what it will log.
-    if not looked_at and deferred._debugInfo is not None:
-        deferred._debugInfo.failResult = None
+    info = deferred._debugInfo
+    if info is not None and not looked_at:
+        info.failResult = None

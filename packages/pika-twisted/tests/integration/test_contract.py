@@ -28,6 +28,9 @@ from twisted.internet.ssl import (
 )
 from twisted.logger import Logger, globalLogPublisher
 
+# Twisted gives pyOpenSSL what that would rather not have any more.
+pytestmark = pytest.mark.filterwarnings('ignore:Passing pyOpenSSL')
+
 log = Logger()
 
 
@@ -91,7 +94,7 @@ class Driver:
         for client in self.clients:
             if not client.ends:
                 client.close()
-        assert not reactor.getDelayedCalls()
+        assert not reactor.getDelayedCalls(), reactor.getDelayedCalls()
         globalLogPublisher.removeObserver(self.observe)
         for client in self.clients:
             assert len(client.ends) == 1, client.ends
