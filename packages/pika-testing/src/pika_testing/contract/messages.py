@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import threading
 import time
 from decimal import Decimal
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pika.data import FieldValue
+    from pika.parameters import URLParameters
 
-    from pika_testing.contract.interface import Channel, Client, Message
+    from pika_testing.contract.interface import Channel, Client, Driver, Message
+    from pika_testing.proxy import FaultProxy
 
 
 class _Inbox(list['Message']):
@@ -260,6 +263,24 @@ def test_consumer_slower_than_the_broker(channel: Channel, queue: str) -> None:
 
     channel.consume(queue, slow, auto_ack=True)
     channel.client.run(lambda: len(inbox) == len(bodies))
+    assert inbox.bodies == bodies
+
+
+def test_broker_that_does_not_read(driver: Driver, proxy: FaultProxy, parameters: URLParameters,
+                                   unique_name: str) -> None:
+    """32 MiB published while nothing leaves arrive whole and in order once the broker reads."""
+    channel = driver.connect(parameters).channel()
+    channel.call('queue_declare', unique_name)
+    bodies = [number.to_bytes(2, 'big') * 262144 for number in range(64)]
+    proxy.stall()
+    reader = threading.Timer(0.3, proxy.resume)
+    reader.start()
+    for body in bodies:
+        channel.native.basic_publish('', unique_name, body)
+    inbox = _Inbox()
+    channel.consume(unique_name, inbox.put, auto_ack=True)
+    channel.client.run(lambda: len(inbox) == len(bodies))
+    reader.join()
     assert inbox.bodies == bodies
 
 
