@@ -115,7 +115,7 @@ class IOLoop:
         self._ready.append(callback)
         self._wake()
 
-    add_callback_threadsafe = add_callback
+    add_callback_threadsafe = call_soon_threadsafe = add_callback
 
     def _wake(self) -> None:
         # Either we see that the loop waits, or the loop, which says so first, sees the change.
