@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 
             False: only the loop can read. Then reading is resumed, and silence judged later.
             """
+            ...
 
 
 LOGGER = logging.getLogger(__name__)
@@ -532,8 +533,13 @@ class Connection:
         self._ended = True
         LOGGER.info('Connection to %s port %s has ended: %s', self.params.host, self.params.port,
                     reason)
+        if isinstance(reason, exceptions.ConnectionClosedByClient):
+            ended: Exception = exceptions.ChannelClosedByClient(reason.reply_code,
+                                                                reason.reply_text)
+        else:
+            ended = reason
         for channel in list(self._channels.values()):
-            channel._end(reason)
+            channel._end(ended)
         for callback in self._on_close if self._opened else self._on_open_error:
             self._calls.append(('connection end', callback, (self, reason)))
         if self._raise_open_error and not self._opened:

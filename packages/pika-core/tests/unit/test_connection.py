@@ -232,7 +232,8 @@ def test_client_closes(connection, calls, log):
     connection.hears(spec.Connection.CloseOk(), channel=0)
     assert names(calls) == ['channel', 'close']
     assert isinstance(calls[1][2], exceptions.ConnectionClosedByClient)
-    assert calls[0][2] is calls[1][2]
+    assert isinstance(calls[0][2], exceptions.ChannelClosedByClient)
+    assert calls[0][2].args == calls[1][2].args == (200, 'bye')
     assert connection.is_closed and channel.is_closed
     assert connection.stream.closed
     assert connection.armed() == []

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         @property
         def tcp_connected(self) -> bool:
             """Whether TCP is there, so that TLS, where asked for, is what is waited for."""
+            ...
 
         def cancel(self) -> object:
             """Tell the connection nothing more, and close what it has not been given."""
@@ -144,7 +145,7 @@ class BaseConnection(Connection):
 
     def _advance(self, outcome: endpoints.Outcome) -> None:
         self._leave_step()
-        if self._plan is None:  # close() was called
+        if self._plan is None or self._aborted:  # close() was called
             return
         try:
             step = self._plan.send(outcome)

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
         def call_soon_threadsafe(self, callback: Callable[[], None], /) -> object:
             """Call `callback` in the next turn of the loop; may be asked from any thread."""
+            ...
 
         def call_at(self, when: float, callback: Callable[[], None], /) -> Timer:
             """Call `callback` at `when`, in seconds of `time.monotonic()`."""
+            ...
 
 
 class StreamConnection(BaseConnection):
