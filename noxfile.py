@@ -8,12 +8,14 @@ which says what the package is called, needs, tests with (dependency group ``tes
     nox -s tests                 unit tests, every package on every Python that is here
     nox -s "tests(pika-core-3.9)"
     nox -s integration           against RabbitMQ
+    nox -s integration -- 3.8 4.3                against these versions of it
     nox -s tests -- -k confirms  what follows -- goes to pytest
 """
 from __future__ import annotations
 
 import atexit
 import collections
+import itertools
 import os
 import pathlib
 import shutil
@@ -29,6 +31,10 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ['lint', 'typecheck', 'tests', 'integration', 'build']
 
 TOP = pathlib.Path(__file__).parent
+sys.path.append(str(TOP / 'tools'))
+
+import rabbitmq_tree  # noqa: E402 (it lies in tools)
+
 DIST = TOP / 'build' / 'dist'
 CONSTRAINTS = DIST / 'constraints.txt'
 SOURCES = ('noxfile.py', 'bench', 'packages', 'tools')
@@ -36,6 +42,8 @@ SOURCES = ('noxfile.py', 'bench', 'packages', 'tools')
 FORMATTERS = ('yapf ==0.43.*', 'tomli; python_version < "3.11"')
 # Seconds that one test may take.
 TIMEOUT = 120
+# Tests against RabbitMQ mostly wait; each process has a node of its own.
+PROCESSES = 3
 # Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
 PATIENCE = 10
 
@@ -113,17 +121,18 @@ def install_test_requirements(session: nox.Session, *names: str) -> None:
     session.install(*sorted(requirements), '--constraint', str(CONSTRAINTS))
 
 
-def pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
-    """Run pytest; that a filter given after -- selects nothing here is no failure."""
+def pytest(session: nox.Session, arguments: list[str], chosen: list[str],
+           **environment: str) -> None:
+    """Run pytest; that a filter among what was `chosen` by hand selects nothing is no failure."""
     if session.python not in ran:
         ran.append(str(session.python))
     session.install('pytest-timeout')
     session.run('pytest',
                 f'--timeout={TIMEOUT}',
                 *arguments,
-                *session.posargs,
+                *chosen,
                 env=environment,
-                success_codes=[0, 5] if session.posargs else [0],
+                success_codes=[0, 5] if chosen else [0],
                 interrupt_timeout=PATIENCE,
                 terminate_timeout=PATIENCE)
 
@@ -158,23 +167,36 @@ def tests(session: nox.Session, package: str) -> None:
     session.run('python', '-I', str(TOP / 'tools' / 'check_install.py'), package,
                 project['tool']['flit']['module']['name'])
     install_test_requirements(session, package)
-    pytest(session, str(project['path'] / 'tests' / 'unit'))
+    pytest(session, [str(project['path'] / 'tests' / 'unit')], session.posargs)
 
 
 @nox.session(python=ENDS, requires=['build'])
 def integration(session: nox.Session) -> None:
-    """Tests against RabbitMQ, one node for all packages, on the oldest and the newest Python."""
+    """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions."""
+    versions = list(itertools.takewhile(rabbitmq_tree.SUITES.__contains__, session.posargs))
     names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
     install(session, *names)
     install_test_requirements(session, *names)
-    session.install('pytest', 'trustme')
+    session.install('pytest', 'pytest-xdist', 'trustme')
     folders = [PACKAGES[name]['path'] / 'tests' / 'integration' for name in names]
-    pytest(session,
-           '-p',
-           'pytest_rabbitmq',
-           str(TOP / 'tools' / 'tests'),
-           *map(str, folders),
-           PYTHONPATH=str(TOP / 'tools'))
+    missing = []
+    for version in versions or ['']:
+        try:
+            if version:
+                rabbitmq_tree.fetch(version)
+        except rabbitmq_tree.UnavailableError as error:
+            missing.append(f'RabbitMQ {version}: not here: {error}')
+            continue
+        pytest(session, [
+            '-p', 'pytest_rabbitmq', f'-n{PROCESSES}', '--dist=loadfile',
+            str(TOP / 'tools' / 'tests'), *map(str, folders)
+        ],
+               session.posargs[len(versions):],
+               PYTHONPATH=str(TOP / 'tools'),
+               RABBITMQ_VERSION=version)
+    print(*missing, sep='\n')
+    if versions and len(missing) == len(versions):
+        session.error('none of these versions of RabbitMQ is here')
 
 
 @nox.session

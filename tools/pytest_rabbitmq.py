@@ -29,10 +29,21 @@ def broker() -> Iterator[rabbitmq.Broker]:
 
 @pytest.fixture
 def faults(broker: rabbitmq.Broker) -> rabbitmq.Broker:
-    """`broker`, where its faults (`close_connections`, `memory_alarm`, `call`) can be had."""
+    """`broker`, where its faults can be had.
+
+    They are `close_connections`, `delete_queue`, `memory_alarm` and, to see what they did, `call`
+    and `queue_counts`.
+    """
     if broker.node is None:
         pytest.skip('AMQP_NODE is not set: no faults on this broker')
     return broker
+
+
+@pytest.fixture
+def mortal(faults: rabbitmq.Broker) -> Iterator[rabbitmq.Broker]:
+    """Another broker of the same version, for this test alone, which may `kill()` it."""
+    with rabbitmq.private() as found:
+        yield found
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@
 
     with rabbitmq.running() as broker: ...          the same inside Python
 
-The broker is the one of ``AMQP_URL`` if that is set, else a private node of the `rabbitmq-server`
-on this machine, which is installed with apt where it is absent and the user is root on Debian.
+The broker is the one of ``AMQP_URL`` if that is set, else a private node: of the version that
+``RABBITMQ_VERSION`` names (see `rabbitmq_tree`), else of the `rabbitmq-server` on this machine,
+which is installed with apt where it is absent and the user is root on Debian.
 
 Rule: a private node listens on loopback only, keeps everything in one temporary folder, and is
 ended by the pids that were started here. It holds nothing worth a clean shutdown, so it is killed.
@@ -38,18 +39,25 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING
 
+import rabbitmq_tree
+from rabbitmq_install import (
+    SERVER,
+    SIGNALS,
+    UnavailableError,
+    require_server,
+    signals_held,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
-# Not /usr/sbin/rabbitmq-server: that wrapper changes to the user of the system's own broker.
-SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 # The common name in the client's certificate, hence the user that EXTERNAL logs in as.
 CLIENT = 'client'
 START_TIMEOUT = 90.0
+# Where a version in a tree of its own sees the node's files under the same path.
+SHARED = '/tmp'
 CALLS = pathlib.Path(__file__).absolute().with_name('rabbitmq_calls.erl')
-POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 VARIABLES = ('AMQP_URL', 'AMQPS_URL', 'AMQP_CERTIFICATES', 'AMQP_NODE')
 
 CONFIGURATION = """\
@@ -87,10 +95,6 @@ CLOSE_CONNECTIONS = """\
     catch rabbit_networking:connection_info(P, [vhost]) =:= [{{vhost, {virtual_host}}}]]"""
 
 
-class UnavailableError(Exception):
-    """There is no RabbitMQ to start here; the text says in one line what to install."""
-
-
 class StartError(Exception):
     """The node did not start; the text ends with the last lines of its log."""
 
@@ -105,7 +109,10 @@ class Broker:
             127.0.0.1, ::1), `client.pem` (of the user `client`), `wrong-host.pem` (a server's, of
             the same CA, for other.example); or None.
         node: `token@address:port` for `call()`, or None.
+        pid: the process that `kill()` ends, of a node that `private()` has started; or None.
     """
+
+    pid: int | None = None
 
     def __init__(self,
                  url: str,
@@ -116,6 +123,7 @@ class Broker:
         self.tls_url = tls_url
         self.certificates = pathlib.Path(certificates) if certificates else None
         self.node = node
+        self._version: tuple[int, ...] | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Broker:
@@ -181,6 +189,33 @@ class Broker:
         self.call(
             CLOSE_CONNECTIONS.format(virtual_host=_binary(virtual_host), reason=_string(reason)))
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The broker's version, such as (3, 10, 8)."""
+        if self._version is None:
+            text = self.call('element(2, application:get_key(rabbit, vsn))').strip('"')
+            self._version = tuple(int(part) for part in re.findall(r'\d+', text)[:3])
+        return self._version
+
+    def delete_queue(self, virtual_host: str, name: str) -> None:
+        """Deletes a queue, as an operator does; its consumers are cancelled."""
+        self.call(f'{{ok, Q}} = {_lookup(virtual_host, name)}, '
+                  'rabbit_amqqueue:delete(Q, false, false, <<"tests">>)')
+
+    def queue_counts(self, virtual_host: str, name: str) -> tuple[int, int, int]:
+        """The messages that are ready, those that are not acknowledged, and the consumers."""
+        answer = self.call(
+            f'{{ok, Q}} = {_lookup(virtual_host, name)}, [N || {{_, N}} <- rabbit_amqqueue:info(Q, '
+            '[messages_ready, messages_unacknowledged, consumers])]')
+        ready, unacknowledged, consumers = (int(number) for number in re.findall(r'\d+', answer))
+        return ready, unacknowledged, consumers
+
+    def kill(self) -> None:
+        """Ends the node at once, as a power failure does."""
+        if self.pid is None:
+            raise RuntimeError('only a node of its own may be killed')
+        os.kill(self.pid, signal.SIGKILL)
+
     @contextlib.contextmanager
     def memory_alarm(self) -> Iterator[None]:
         """Inside, memory counts as exhausted: who publishes gets connection.blocked.
@@ -209,6 +244,12 @@ def _binary(text: str) -> str:
     return f'<<{_string(text)}/utf8>>'
 
 
+def _lookup(virtual_host: str, queue: str) -> str:
+    """The Erlang expression that finds a queue."""
+    return (f'rabbit_amqqueue:lookup(rabbit_misc:r({_binary(virtual_host)}, queue, '
+            f'{_binary(queue)}))')
+
+
 @contextlib.contextmanager
 def running(environment: Mapping[str, str] = os.environ) -> Iterator[Broker]:
     """A broker that answers: that of `AMQP_URL`, else a private node until the block is left.
@@ -217,6 +258,8 @@ def running(environment: Mapping[str, str] = os.environ) -> Iterator[Broker]:
         UnavailableError: no RabbitMQ here, and it cannot be installed.
         StartError: the node did not start, or nothing answers at `AMQP_URL`.
     """
+    if environment.get('AMQP_URL') and environment.get('RABBITMQ_VERSION'):
+        raise UnavailableError('AMQP_URL and RABBITMQ_VERSION are both set: which broker is meant?')
     if environment.get('AMQP_URL'):
         broker = Broker.from_environment(environment)
         deadline = time.monotonic() + START_TIMEOUT
@@ -227,8 +270,25 @@ def running(environment: Mapping[str, str] = os.environ) -> Iterator[Broker]:
             time.sleep(0.2)
         yield broker
         return
-    _require_server()
-    node = _Node()
+    with private(environment) as broker:
+        yield broker
+
+
+@contextlib.contextmanager
+def private(environment: Mapping[str, str] = os.environ) -> Iterator[Broker]:
+    """A node of one's own, which may be killed, until the block is left.
+
+    Raises:
+        UnavailableError: no RabbitMQ here, and it cannot be installed or fetched.
+        StartError: the node did not start.
+    """
+    version = environment.get('RABBITMQ_VERSION')
+    if version and version not in rabbitmq_tree.SUITES:
+        raise UnavailableError(f'RABBITMQ_VERSION is {version!r}, and not one of '
+                               f'{", ".join(rabbitmq_tree.SUITES)}')
+    if not version:
+        require_server()
+    node = _Node(rabbitmq_tree.fetch(version) if version else None)
     try:
         yield node.start()
     finally:
@@ -250,69 +310,17 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _require_server() -> None:
-    """Installs RabbitMQ where it is absent and that is possible."""
-    if os.access(SERVER, os.X_OK):
-        return
-    if shutil.which('apt-get') is None or os.geteuid() != 0:
-        raise UnavailableError(
-            'no RabbitMQ here: set AMQP_URL, or run as root: '
-            'apt-get update && apt-get install --no-install-recommends rabbitmq-server')
-    print('Installing rabbitmq-server with apt (about 100 MB) ...', file=sys.stderr, flush=True)
-    install = ['install', '-y', '--no-install-recommends', 'rabbitmq-server']
-    _apt('update')
-    _apt(*install, '--download-only')
-    # Half an installation is worse than a Ctrl-C that takes effect seconds later.
-    with _signals_held(), _no_services():
-        output = _apt(*install)
-    if not os.access(SERVER, os.X_OK):
-        print(*output.splitlines()[-15:], sep='\n', file=sys.stderr)
-        raise UnavailableError('apt could not install rabbitmq-server: install it, or set AMQP_URL')
-
-
-def _apt(*arguments: str) -> str:
-    """What apt-get has to say."""
-    command = ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120', *arguments]
-    environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
-    run = subprocess.run(command,
-                         env=environment,
-                         stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT,
-                         text=True,
-                         check=False)
-    return run.stdout
-
-
-@contextlib.contextmanager
-def _no_services() -> Iterator[None]:
-    """Inside, packages that are installed do not start their services."""
-    if os.path.lexists(POLICY):
-        yield
-        return
-    try:
-        POLICY.write_text('#!/bin/sh\nexit 101\n', encoding='ascii')
-        POLICY.chmod(0o755)
-        yield
-    finally:
-        POLICY.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _signals_held(*more: signal.Signals) -> Iterator[set[int]]:
-    """Inside, signals wait; yields the mask from before, which a child has to get back."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*SIGNALS, *more})
-    try:
-        yield {int(number) for number in before}
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class _Node:
-    """A private node, its epmd, its folder and the janitor."""
+    """A private node, its epmd, its folder and the janitor.
 
-    def __init__(self) -> None:
-        self._folder = pathlib.Path(tempfile.mkdtemp(prefix='pika-rabbitmq-'))
+    Args:
+        tree: what it runs in; None: this machine's own server.
+    """
+
+    def __init__(self, tree: pathlib.Path | None) -> None:
+        self._enter = rabbitmq_tree.enter(tree) if tree else []
+        self._folder = pathlib.Path(
+            tempfile.mkdtemp(prefix='pika-rabbitmq-', dir=SHARED if tree else None))
         self._processes: list[subprocess.Popen[bytes]] = []
         self._janitor: subprocess.Popen[bytes] | None = None
 
@@ -331,7 +339,8 @@ class _Node:
         amqp, amqps, calls, distribution, epmd = _free_ports(5)
         token = secrets.token_hex(16)
         environment = self._configure(amqp, amqps, distribution, epmd)
-        environment.update(CALLS=str(CALLS), CALLS_PORT=str(calls), CALLS_TOKEN=token)
+        shutil.copy(CALLS, self._folder / 'calls.erl')  # a node in a tree does not see ours
+        environment.update(CALLS_PORT=str(calls), CALLS_TOKEN=token)
         self._spawn('epmd', ['epmd', '-port', str(epmd), '-address', '127.0.0.1'], environment)
         # Without an epmd that answers, the node would start one of its own that outlives it.
         self._wait(lambda: _accepts(epmd))
@@ -346,7 +355,8 @@ class _Node:
         broker.call(f'rabbit_auth_backend_internal:add_user({user}, {user}, <<"tests">>), '
                     f'rabbit_auth_backend_internal:set_permissions({user}, <<"/">>, '
                     '<<".*">>, <<".*">>, <<".*">>, <<"tests">>)')
-        version = broker.call('element(2, application:get_key(rabbit, vsn))').strip('"')
+        broker.pid = self._processes[-1].pid
+        version = '.'.join(map(str, broker.version))
         print(
             f'RabbitMQ {version} on 127.0.0.1:{amqp}, TLS on localhost:{amqps}, '
             f'started in {time.monotonic() - started:.1f} s',
@@ -356,7 +366,7 @@ class _Node:
 
     def stop(self) -> None:
         """Ends what start() has started, however far it came."""
-        with _signals_held():
+        with signals_held():
             if self._janitor is None:
                 self._folder.rmdir()
                 return
@@ -416,7 +426,7 @@ class _Node:
             'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
                 '-kernel inet_dist_use_interface {127,0,0,1} -eval file:eval(os:getenv("CALLS"))',
             'CALLS':
-                f'{folder}/calls',
+                f'{folder}/calls.erl',
             # Makes the script replace itself with the Erlang machine, so that its pid is ours.
             'detached':
                 '1',
@@ -425,9 +435,9 @@ class _Node:
 
     def _spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Starts a process away from the terminal, in its own session."""
-        with open(self._folder / 'log' / f'{name}.out', 'wb') as output, _signals_held() as before:
+        with open(self._folder / 'log' / f'{name}.out', 'wb') as output, signals_held() as before:
             process = subprocess.Popen(
-                command,
+                [*self._enter, *command],
                 env=environment,
                 cwd='/',
                 stdin=subprocess.DEVNULL,
@@ -509,7 +519,7 @@ def _make_certificates(folder: pathlib.Path) -> None:
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Runs the command, passes signals on to it, returns its exit code as a shell would."""
-    with _signals_held(signal.SIGCHLD) as before:
+    with signals_held(signal.SIGCHLD) as before:
         try:
             process = subprocess.Popen(
                 command,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import ssl
@@ -19,6 +20,8 @@ import urllib.parse
 
 import pytest
 import rabbitmq
+import rabbitmq_install
+import rabbitmq_tree
 
 TOOL = pathlib.Path(rabbitmq.__file__)
 
@@ -63,6 +66,10 @@ class Session:
     def frame(self, kind: int, channel: int, payload: bytes) -> None:
         head = kind.to_bytes(1, 'big') + channel.to_bytes(2, 'big')
         self.socket.sendall(head + _long(payload) + b'\xce')
+
+    def declare(self, queue: str) -> None:
+        self.write(1, 0x0032000A, b'\x00\x00' + _short(queue) + b'\x00' + _long(b''))
+        self.read(0x0032000B)
 
     def publish(self) -> None:
         self.write(1, 0x003C0028, b'\x00\x00\x00\x04none\x00')
@@ -160,11 +167,13 @@ def processes_in(folder: pathlib.Path) -> list[str]:
 
 
 def test_interrupted_run_leaves_nothing(tmp_path: pathlib.Path) -> None:
-    if not os.access(rabbitmq.SERVER, os.X_OK):
+    if not os.access(rabbitmq_install.SERVER, os.X_OK):
         pytest.skip('no rabbitmq-server on this machine')
     temporary = tmp_path / 'with spaces'
     temporary.mkdir()
-    environment = {k: v for k, v in os.environ.items() if k not in rabbitmq.VARIABLES}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in (*rabbitmq.VARIABLES, 'RABBITMQ_VERSION')
+    }
     script = 'import time; print("up", flush=True); time.sleep(60)'
     tool = subprocess.Popen([sys.executable, TOOL, 'run', '--', sys.executable, '-c', script],
                             stdout=subprocess.PIPE,
@@ -189,8 +198,58 @@ def test_answering_broker_of_the_environment_is_used_and_left_alone(
     Session(broker.url).socket.close()
 
 
+def test_version_that_is_not_known() -> None:
+    with pytest.raises(rabbitmq.UnavailableError, match="RABBITMQ_VERSION is '2.0'"):
+        with rabbitmq.running({'RABBITMQ_VERSION': '2.0'}):
+            pass
+
+
+def test_version_beside_a_broker_of_the_environment() -> None:
+    with pytest.raises(rabbitmq.UnavailableError, match='AMQP_URL and RABBITMQ_VERSION'):
+        with rabbitmq.running({'RABBITMQ_VERSION': '4.3', 'AMQP_URL': 'amqp://localhost'}):
+            pass
+
+
+def test_download_that_fails_leaves_no_tree(tmp_path: pathlib.Path,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is told in one line."""
+    if any(shutil.which(tool) is None for tool in rabbitmq_tree.TOOLS):
+        pytest.skip('no apt on this machine')
+    monkeypatch.setattr(rabbitmq_tree, 'TREES', tmp_path)
+    monkeypatch.setattr(rabbitmq_tree, '_mirrors', lambda: ('http://127.0.0.1:9/debian', None))
+    with pytest.raises(rabbitmq.UnavailableError, match='apt-get: .+') as caught:
+        rabbitmq_tree.fetch('4.3')
+    assert '\n' not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_and_deletion_of_a_queue(faults: rabbitmq.Broker, virtual_host: str) -> None:
+    with Session(faults.url_of(virtual_host)) as session:
+        session.declare('queue')
+        assert faults.queue_counts(virtual_host, 'queue') == (0, 0, 0)
+        faults.delete_queue(virtual_host, 'queue')
+        with pytest.raises(RuntimeError, match='not_found'):
+            faults.queue_counts(virtual_host, 'queue')
+
+
+def test_version_is_that_of_the_broker(faults: rabbitmq.Broker) -> None:
+    asked = os.environ.get('RABBITMQ_VERSION')
+    assert len(faults.version) == 3
+    assert asked in (None, '.'.join(map(str, faults.version[:2])))
+
+
+def test_mortal_broker_ends_at_once(mortal: rabbitmq.Broker, faults: rabbitmq.Broker) -> None:
+    with Session(mortal.url) as session:
+        assert mortal.version == faults.version
+        mortal.kill()
+        with contextlib.suppress(ConnectionResetError):
+            assert session.socket.recv(1) == b''
+    with pytest.raises(RuntimeError, match='may be killed'):
+        rabbitmq.Broker(mortal.url).kill()
+
+
 def test_without_a_server_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rabbitmq, 'SERVER', '/nowhere')
+    monkeypatch.setattr(rabbitmq_install, 'SERVER', '/nowhere')
     monkeypatch.setattr(os, 'geteuid', lambda: 1000)
     started = time.monotonic()
     with pytest.raises(rabbitmq.UnavailableError, match='apt-get install.*rabbitmq-server'):

@@ -57,6 +57,15 @@ def declare(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
     assert_type(result.method.message_count, int)
 
 
+def window(connection: pika.BlockingConnection,
+           channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+    with connection.coalesce(), channel.confirm_window(100, timeout=1.5) as confirms:
+        channel.basic_publish('', 'test', b'')
+        for message in confirms.unconfirmed:
+            assert_type(message.method.routing_key, str)
+            assert_type(message.body, bytes)
+
+
 def on_message(channel: pika.adapters.blocking_connection.BlockingChannel,
                method: spec.Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
     channel.basic_ack(delivery_tag=method.delivery_tag)

@@ -1,7 +1,13 @@
 """What users of the select adapter write, and the types that they get."""
 
+from __future__ import annotations
+
 import pika
 from pika import spec
+from pika.adapters.utils.connection_workflow import (
+    AMQPConnectionWorkflowAborted,
+    AMQPConnectionWorkflowFailed,
+)
 from pika.channel import Channel
 from pika.frame import Method
 from typing_extensions import assert_type
@@ -32,6 +38,17 @@ def on_close(connection: pika.SelectConnection, reason: Exception) -> None:
     assert_type(connection.ioloop, pika.adapters.select_connection.IOLoop)
     connection.ioloop.stop()
 
+
+def on_done(
+    outcome: pika.SelectConnection | AMQPConnectionWorkflowFailed | AMQPConnectionWorkflowAborted
+) -> None:
+    if isinstance(outcome, AMQPConnectionWorkflowFailed):
+        assert_type(outcome.exceptions, tuple[BaseException, ...])
+    elif isinstance(outcome, pika.SelectConnection):
+        assert_type(outcome.params.port, int)
+
+
+pika.SelectConnection.create_connection([pika.ConnectionParameters()], on_done).abort()
 
 connection = pika.SelectConnection(pika.ConnectionParameters('localhost'),
                                    on_open_callback=on_open,

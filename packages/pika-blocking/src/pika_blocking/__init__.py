@@ -4,8 +4,9 @@
 one poll, no thread.
 """
 
-from pika_blocking.channel import BlockingChannel, ReturnedMessage
+from pika_blocking.channel import BlockingChannel
 from pika_blocking.connection import BlockingConnection
+from pika_blocking.window import ConfirmWindow, ReturnedMessage
 
-__all__ = ['BlockingChannel', 'BlockingConnection', 'ReturnedMessage']
+__all__ = ['BlockingChannel', 'BlockingConnection', 'ConfirmWindow', 'ReturnedMessage']
 __version__ = '0.1.0'

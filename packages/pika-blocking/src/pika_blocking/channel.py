@@ -15,6 +15,7 @@ from pika.validators import require_callback
 
 from pika_blocking.consumers import Consumers, _ConsumerInfo
 from pika_blocking.driver import Pending
+from pika_blocking.window import ConfirmWindow, ReturnedMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,18 +43,6 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 
-class ReturnedMessage:
-    """A message that the broker returned: in `messages` of `UnroutableError` and `NackError`."""
-
-    __slots__ = ('method', 'properties', 'body')
-
-    def __init__(self, method: spec.Basic.Return, properties: spec.BasicProperties,
-                 body: bytes) -> None:
-        self.method = method
-        self.properties = properties
-        self.body = body
-
-
 class BlockingChannel:
     """A channel of a `BlockingConnection`; its method `channel` makes it.
 
@@ -74,8 +63,9 @@ class BlockingChannel:
         self._reason: Exception | None = None
         self._ended_by_peer = False
         self._confirming = False
-        self._awaited_tag = 0  # of the publish that waits for its confirm
-        self._awaited: Pending | None = None
+        # Mandatory publishes that are not confirmed yet, by delivery tag: they may still come back.
+        self._mandatory: dict[int, Pending] = {}
+        self._window: ConfirmWindow | None = None
         self._return_callbacks: list[ReturnCallback] = []
         self._consumers = Consumers(self)
 
@@ -166,6 +156,36 @@ class BlockingChannel:
         self._call(spec.Confirm.Select(), spec.Confirm.SelectOk)
         self._confirming = True
 
+    def confirm_window(self, size: int = 1000, timeout: float | None = None) -> ConfirmWindow:
+        """Publish without waiting for each confirm: up to `size` may be outstanding at once.
+
+        ::
+
+            with channel.confirm_window(1000):
+                for body in bodies:
+                    channel.basic_publish('', 'queue', body, mandatory=True)
+            # here the broker has all of them
+
+        Inside of the block `basic_publish` returns at once, or when there is room in the window
+        again; what it publishes leaves as in `BlockingConnection.coalesce`. Leaving it waits for
+        all confirms and raises a `NackError` or an `UnroutableError` for all that were refused or
+        came back, see `ConfirmWindow.wait`, which may be called in between too. If the block ends
+        by an exception nothing is waited for; `ConfirmWindow.unconfirmed` says what is open.
+        Switches confirms on, if they are not.
+
+        size: messages, 1 or more. timeout: seconds for each wait; None: as long as it takes.
+        """
+        if not isinstance(size, int):
+            raise exceptions.ParameterTypeError('size', size, 'int')
+        if size < 1:
+            raise exceptions.ParameterValueError('size', size, '1 or more messages')
+        if timeout is not None and not timeout >= 0:
+            raise exceptions.ParameterValueError('timeout', timeout, 'None or 0 or more seconds')
+        self._require_open()
+        if not self._confirming:
+            self.confirm_delivery()
+        return ConfirmWindow(self, size, timeout)
+
     def basic_publish(self,
                       exchange: str,
                       routing_key: str,
@@ -174,7 +194,8 @@ class BlockingChannel:
                       mandatory: bool = False) -> None:
         """Publish a message.
 
-        When this returns its bytes are in the kernel; after `confirm_delivery`, at the broker.
+        When this returns its bytes are in the kernel; after `confirm_delivery`, at the broker. In
+        `confirm_window` and in `BlockingConnection.coalesce` they leave together with others.
 
         Without confirms an exchange that does not exist shows later, when the broker has closed
         the channel over it.
@@ -189,7 +210,10 @@ class BlockingChannel:
             self._raise_wrong_state()
         driver = self._driver
         if self._confirming:
-            self._publish_and_wait(exchange, routing_key, body, properties, mandatory)
+            if self._window is None:
+                self._publish_and_wait(exchange, routing_key, body, properties, mandatory)
+            else:
+                self._window._publish(exchange, routing_key, body, properties, mandatory)
             return
         driver.protocol.publish(self.channel_number, exchange, routing_key, body, properties,
                                 mandatory)
@@ -200,14 +224,14 @@ class BlockingChannel:
     def _publish_and_wait(self, exchange: str, routing_key: str, body: Body,
                           properties: spec.BasicProperties | None, mandatory: bool) -> None:
         pending = Pending()
-        self._awaited_tag = self._driver.command(self._driver.protocol.publish, self.channel_number,
-                                                 exchange, routing_key, body, properties, mandatory,
-                                                 pending)
-        self._awaited = pending
+        tag = self._driver.command(self._driver.protocol.publish, self.channel_number, exchange,
+                                   routing_key, body, properties, mandatory, pending)
+        if mandatory:
+            self._mandatory[tag] = pending
         try:
             confirmed = self._connection._wait(pending)
         finally:
-            self._awaited = None
+            self._mandatory.pop(tag, None)
         assert isinstance(confirmed, events.Confirmed)
         nacked = type(confirmed.method) is spec.Basic.Nack
         if nacked or pending.returned:
@@ -576,8 +600,11 @@ class BlockingChannel:
             raise self._reason
 
     def _on_returned(self, event: events.Returned) -> None:
-        if self._awaited is not None and event.delivery_tag in (0, self._awaited_tag):
-            self._awaited.returned.append(event)
+        mandatory = self._mandatory
+        # 0: changed by the broker, so that no publish fits; the oldest is the likeliest.
+        tag = event.delivery_tag or next(iter(mandatory), 0)
+        if tag in mandatory:
+            mandatory[tag].returned.append(event)
         for callback in self._return_callbacks:
             self._connection._dispatcher.put(
                 functools.partial(callback, self, event.method, event.properties, event.body))

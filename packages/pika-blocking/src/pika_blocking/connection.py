@@ -7,6 +7,7 @@ gets it, or the reason why there is none, exactly once.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from time import monotonic
@@ -24,7 +25,7 @@ from pika_blocking.schedule import Mailbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Any, Callable, ClassVar
 
@@ -185,6 +186,26 @@ class BlockingConnection:
         self._require_open()
         self._call(0, spec.Connection.UpdateSecret(new_secret, reason))
 
+    @contextlib.contextmanager
+    def coalesce(self) -> Iterator[None]:
+        """Inside, what is published and acknowledged leaves together: fewer, larger writes.
+
+        ::
+
+            with connection.coalesce():
+                for body in bodies:
+                    channel.basic_publish('', 'queue', body)
+
+        It leaves when 64 KiB wait, with the next call after 10 ms, before anything is waited for,
+        and at the end of the block, also when that is an exception. Until then it is in this
+        process only, and is lost with it.
+        """
+        self._driver.coalescing += 1
+        try:
+            yield
+        finally:
+            self._driver.coalesce_no_more()
+
     # Callbacks.
 
     def process_data_events(self, time_limit: float | None = 0) -> None:
@@ -288,14 +309,18 @@ class BlockingConnection:
         """Wait for the answer; raise what made it impossible."""
         self._driver.wait_for(pending)
         event = pending.event
+        assert event is not None
+        self._raise_end(event)
+        return event
+
+    def _raise_end(self, event: events.Event) -> None:
+        """Raise the reason if this is the end of the connection, or the broker's of a channel."""
         if isinstance(event, events.Closed):
             self._reason_told = True
             raise event.reason
         if isinstance(event, events.ChannelClosed) and isinstance(event.reason,
                                                                   exceptions.ChannelClosedByBroker):
             raise event.reason
-        assert event is not None
-        return event
 
     def _process(self, deadline: float | None) -> None:
         """Run callbacks; wait until there was something to run, or for the moment `deadline`."""
@@ -391,6 +416,10 @@ class BlockingConnection:
     def _on_confirmed(self, event: events.Confirmed) -> None:
         for pending in event.contexts:
             pending.event = event
+        mandatory = self._channels[event.channel]._mandatory
+        if mandatory:
+            for tag in event.delivery_tags:
+                mandatory.pop(tag, None)
 
     def _on_returned(self, event: events.Returned) -> None:
         self._channels[event.channel]._on_returned(event)

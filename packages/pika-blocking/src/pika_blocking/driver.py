@@ -54,6 +54,9 @@ class Driver:
     """Moves bytes between `protocol` and `wire`, and events to `route`.
 
     `poison` ends the connection where an interrupt left the stream in an unknown place.
+
+    Attributes:
+      coalescing: how many blocks want their output to leave together.
     """
 
     def __init__(self, protocol: Protocol, wire: Wire, route: Callable[[events.Event],
@@ -61,6 +64,7 @@ class Driver:
         self.protocol = protocol
         self.wire = wire
         self.route = route
+        self.coalescing = 0
         self._hold_until = 0.0
         self._held_since = 0.0
         self._queue: Sequence[object] = ()  # of messages that wait for the handler at work
@@ -71,6 +75,8 @@ class Driver:
         """Bring what the protocol has to say into the kernel; read meanwhile, and if it is due."""
         protocol = self.protocol
         size = protocol.bytes_pending
+        if self.coalescing and size < HOLD_SIZE and monotonic() < self._next_look:
+            return
         if size:
             try:
                 taken = self.wire.write(protocol.data_to_send(), size)
@@ -83,6 +89,12 @@ class Driver:
         if now >= self._next_look:
             self._receive(now)
             self.pull()
+
+    def coalesce_no_more(self) -> None:
+        """One block less wants that; what it has left behind leaves now."""
+        self.coalescing -= 1
+        if not self.coalescing and self.protocol.state != ENDED:
+            self.send()
 
     def command(self, command: Callable[..., _T], *args: object) -> _T:
         """Give the protocol a command that it keeps account of, to have it answered."""

@@ -10,7 +10,7 @@ import readme
 
 PACKAGE = pathlib.Path(__file__).parents[2]
 PUBLISH, CONSUME = readme.code_blocks(PACKAGE.parents[1] / 'README.rst')
-PUBLISH_OF_PACKAGE, = readme.code_blocks(PACKAGE / 'README.rst')
+PUBLISH_OF_PACKAGE, WINDOW = readme.code_blocks(PACKAGE / 'README.rst')
 
 
 @pytest.fixture
@@ -33,6 +33,11 @@ def test_publish(example, amqp_url, channel):
     with contextlib.closing(channel.consume('test', inactivity_timeout=10)) as messages:
         _, _, body = next(messages)
     assert body == b'Test message.'
+
+
+def test_window(amqp_url, channel):
+    readme.run(WINDOW, amqp_url)
+    assert channel.queue_declare('test', passive=True).method.message_count == 5000
 
 
 def test_consume_acknowledges_ten_messages_and_gives_the_others_back(amqp_url, channel, capsys):

@@ -17,7 +17,9 @@ OFFSETS = {
 
 
 @pytest.fixture
-def stream(channel, unique_name):
+def stream(broker, channel, unique_name):
+    if broker.node and broker.version < (3, 9):
+        pytest.skip('this RabbitMQ has no streams')
     channel.queue_declare(unique_name, durable=True, arguments={'x-queue-type': 'stream'})
     yield unique_name
 

@@ -477,3 +477,23 @@ def test_acks_do_not_wait_for_other_callbacks(serve):
         connection.process_data_events(5)
         connection.process_data_events(0)
     assert seen == [True]
+
+
+def test_coalesced_publishes_leave_in_few_sends(serve, calls, monkeypatch):
+    """At 64 KiB, and at the end; a look at the socket, which is due now and then, sends as well."""
+    monkeypatch.setattr('pika_blocking.driver.LOOK_INTERVAL', 1000.0)
+
+    def play(peer):
+        peer.open_channel()
+        for _ in range(100):
+            peer.hear_message()
+        peer.close()
+
+    with BlockingConnection(serve(play)) as connection:
+        channel = connection.channel()
+        before = calls['send'] + calls['sendmsg']
+        with connection.coalesce(), connection.coalesce():
+            for _ in range(100):
+                channel.basic_publish('', 'queue', bytes(2000))
+            assert calls['send'] + calls['sendmsg'] - before == 3
+        assert calls['send'] + calls['sendmsg'] - before == 4

@@ -140,7 +140,8 @@ class Channel:
     def add_on_close_callback(self, callback: Callable[[Channel, Exception], object]) -> None:
         """Have `callback(channel, reason)` called when the channel, or the connection, has ended.
 
-        reason: `ChannelClosedByBroker`, `ChannelClosedByClient`, or the reason of the connection.
+        reason: `ChannelClosedByBroker`, `ChannelClosedByClient`, also when the program has closed
+        the connection, or the reason of the connection.
         """
         require_callback(callback)
         self._on_close.append(callback)

@@ -59,8 +59,12 @@ if TYPE_CHECKING:
         def resume_reading(self) -> None:
             """Read again."""
 
-        def drain(self) -> None:
-            """Hand to `data_received` at once what the kernel holds, reading paused or not."""
+        def drain(self) -> bool:
+            """Hand to `data_received` at once what the kernel holds, reading paused or not.
+
+            False: only the loop can read. Then reading is resumed, and silence judged later.
+            """
+            ...
 
 
 LOGGER = logging.getLogger(__name__)
@@ -69,6 +73,7 @@ DISPATCH_EVENTS = 200  # events in one turn of the loop
 DISPATCH_SECONDS = 0.005
 JOIN_UP_TO = 2 * FLUSH_AT  # bytes; large bodies go out by reference
 LINGER_SECONDS = 10.0  # for a peer that does not take our last bytes
+LATE_SECONDS = 0.05  # a timer that is called later: the loop was busy, and has not read either
 
 
 def raise_open_error(connection: Connection, error: Exception) -> NoReturn:
@@ -142,6 +147,7 @@ class Connection:
         self._dispatching = False
         self._continuing = False  # a dispatch was cut short; until the rest is out, none is read
         self._will_flush = False
+        self._looking = False  # the timer waits for the loop to read what the kernel holds
         self._opened = False
         self._aborted = False  # closed by the client before it was open
         self._ended = False
@@ -419,10 +425,16 @@ class Connection:
     def _on_timer(self) -> None:
         self._timer = None
         due = self._protocol.next_timeout()
-        if due is not None and due <= self._now():
+        now = self._now()
+        if due is not None and due <= now:
             # The broker's heartbeats may wait in the kernel while the program was busy.
-            if self._transport is not None:
-                self._transport.drain()
+            drained = self._transport is None or self._transport.drain()
+            if not drained and not self._looking and (self._continuing or now > due + LATE_SECONDS):
+                self._looking = True  # once: the loop reads until then
+                self._timer_due = due
+                self._timer = self._call_at(now + LATE_SECONDS, self._on_timer)
+                return
+            self._looking = False
             self._protocol.handle_timeout(self._now())
         self._dispatch()
 
@@ -521,8 +533,13 @@ class Connection:
         self._ended = True
         LOGGER.info('Connection to %s port %s has ended: %s', self.params.host, self.params.port,
                     reason)
+        if isinstance(reason, exceptions.ConnectionClosedByClient):
+            ended: Exception = exceptions.ChannelClosedByClient(reason.reply_code,
+                                                                reason.reply_text)
+        else:
+            ended = reason
         for channel in list(self._channels.values()):
-            channel._end(reason)
+            channel._end(ended)
         for callback in self._on_close if self._opened else self._on_open_error:
             self._calls.append(('connection end', callback, (self, reason)))
         if self._raise_open_error and not self._opened:

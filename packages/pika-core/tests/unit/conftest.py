@@ -40,6 +40,7 @@ class Stream:
         self.read = 0  # of those, how many `heard` has told of
         self.closed = self.aborted = self.paused = False
         self.kernel = b''  # what drain() finds
+        self.drains = True  # False: only the loop can read
 
     def writelines(self, chunks):
         assert not self.closed
@@ -59,9 +60,12 @@ class Stream:
         self.paused = False
 
     def drain(self):
+        if not self.drains:
+            return False
         data, self.kernel = self.kernel, b''
         if data:
             self.connection.data_received(data)
+        return True
 
     def heard(self):
         """Frames written since the last time, as objects."""

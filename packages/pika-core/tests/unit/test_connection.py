@@ -172,7 +172,7 @@ def test_stack_timeout_counts_from_the_start_of_the_attempt(make, log, calls):
             'writelines': lambda *_: None,
             'close': lambda _: None,
             'abort': lambda _: None,
-            'drain': lambda _: None
+            'drain': lambda _: True
         })()
     connection.connection_made(stream, connection.time - 10)
     connection.sleep(4.9)
@@ -232,7 +232,8 @@ def test_client_closes(connection, calls, log):
     connection.hears(spec.Connection.CloseOk(), channel=0)
     assert names(calls) == ['channel', 'close']
     assert isinstance(calls[1][2], exceptions.ConnectionClosedByClient)
-    assert calls[0][2] is calls[1][2]
+    assert isinstance(calls[0][2], exceptions.ChannelClosedByClient)
+    assert calls[0][2].args == calls[1][2].args == (200, 'bye')
     assert connection.is_closed and channel.is_closed
     assert connection.stream.closed
     assert connection.armed() == []
@@ -289,6 +290,36 @@ def test_silent_peer_is_drained_before_it_is_judged(connection, calls):
     assert connection.is_open
     connection.sleep(70)
     assert isinstance(calls[0][2], exceptions.AMQPHeartbeatTimeout)
+
+
+def test_silence_is_judged_after_a_late_timer_has_let_the_loop_read(connection, calls):
+    """Where the stream cannot be drained: the loop was busy, and reads before it is asked again."""
+    del calls[:]
+    connection.stream.drains = False
+    connection.time += 600
+    connection.sleep(0)
+    assert connection.is_open
+    connection.data_received(b'\x08\0\0\0\0\0\0\xce')
+    connection.sleep(1)
+    assert connection.is_open
+
+
+def test_silence_is_judged_once_the_loop_has_read_nothing(connection, calls):
+    del calls[:]
+    connection.stream.drains = False
+    connection.time += 600
+    connection.sleep(0)
+    assert connection.is_open
+    connection.sleep(0.1)
+    assert isinstance(calls[0][2], exceptions.AMQPHeartbeatTimeout)
+
+
+def test_timer_in_time_needs_no_second_look(connection):
+    connection.stream.drains = False
+    connection.sleep(20)
+    connection.stream.sends.clear()
+    connection.sleep(10)
+    assert connection.stream.sends == [b'\x08\0\0\0\0\0\0\xce']
 
 
 def test_idle_connection_wakes_only_for_heartbeats(connection):

@@ -16,6 +16,8 @@ import socket
 import time
 from collections import deque
 
+from pika.adapters import select_connection
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +25,29 @@ if TYPE_CHECKING:
     Callback = Callable[[], object]
     Handler = Callable[[int, int], object]
 
+_SELECTORS = {
+    'epoll': 'EpollSelector',
+    'kqueue': 'KqueueSelector',
+    'poll': 'PollSelector',
+    'select': 'SelectSelector',
+}
 # Cancelled timers stay where they are until there are this many, and more of them than others.
 _CANCELLED_KEPT = 100
 # Seconds; selectors refuse to wait for much longer than this.
 _LONGEST_WAIT = 86400.0
+
+
+def _new_selector() -> selectors.BaseSelector:
+    """The one of SELECT_TYPE, else the best there is."""
+    wanted = select_connection.SELECT_TYPE
+    if wanted is None:
+        return selectors.DefaultSelector()
+    found = {kind for kind, name in _SELECTORS.items() if hasattr(selectors, name)}
+    if wanted not in found:
+        raise ValueError(f'SELECT_TYPE is {wanted!r}, and this platform has '
+                         f'{", ".join(sorted(found))}')
+    selector: selectors.BaseSelector = getattr(selectors, _SELECTORS[wanted])()
+    return selector
 
 
 class Timer:
@@ -51,6 +72,10 @@ class IOLoop:
 
     READ, WRITE, ERROR are the bits of `events`. An error or a hang-up of a descriptor shows as
     those of READ and WRITE that are watched.
+
+    It takes the best poller of the platform, unless `pika.adapters.select_connection.SELECT_TYPE`
+    is set to 'epoll', 'kqueue', 'poll' or 'select' before it starts. The last takes no descriptor
+    above 1023.
     """
 
     READ = 1
@@ -64,6 +89,7 @@ class IOLoop:
         self._cancelled = 0
         self._handlers: dict[int, tuple[Handler, int]] = {}
         self._selector: selectors.BaseSelector | None = None
+        self._woken: socket.socket
         self._waker: socket.socket | None = None
         self._waiting = False
         self._stopping = False
@@ -75,25 +101,42 @@ class IOLoop:
 
         Raises:
           RuntimeError: it runs already.
+          ValueError: `SELECT_TYPE` names what this platform has not.
+        """
+        self.activate_poller()
+        try:
+            while not self._stopping:
+                self.poll()
+                self.process_timeouts()
+        finally:
+            self._stopping = False
+            self.deactivate_poller()
+
+    def activate_poller(self) -> None:
+        """Take what `poll` needs of the system; `start` does so.
+
+        Raises:
+          RuntimeError: it has been taken already, since the loop runs.
+          ValueError: `SELECT_TYPE` names what this platform has not.
         """
         if self._selector is not None:
             raise RuntimeError('the IOLoop runs already')
-        with selectors.DefaultSelector() as self._selector:
-            woken, self._waker = socket.socketpair()
-            try:
-                for sock in (woken, self._waker):
-                    sock.setblocking(False)
-                self._selector.register(woken, selectors.EVENT_READ)
-                for fd in self._handlers:
-                    self._watch(fd)
-                while not self._stopping:
-                    self._turn(self._selector, woken)
-            finally:
-                self._stopping = False
-                self._selector = None
-                waker, self._waker = self._waker, None
-                woken.close()
-                waker.close()
+        self._selector = _new_selector()
+        self._woken, self._waker = socket.socketpair()
+        for sock in (self._woken, self._waker):
+            sock.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        for fd in self._handlers:
+            self._watch(fd)
+
+    def deactivate_poller(self) -> None:
+        """Give that back; `start` does so."""
+        selector, self._selector = self._selector, None
+        waker, self._waker = self._waker, None
+        if selector is not None and waker is not None:
+            selector.close()
+            self._woken.close()
+            waker.close()
 
     def stop(self) -> None:
         """End `start()` after this turn; when the loop does not run, the next `start()` at once."""
@@ -115,7 +158,7 @@ class IOLoop:
         self._ready.append(callback)
         self._wake()
 
-    add_callback_threadsafe = add_callback
+    add_callback_threadsafe = call_soon_threadsafe = add_callback
 
     def _wake(self) -> None:
         # Either we see that the loop waits, or the loop, which says so first, sees the change.
@@ -221,15 +264,22 @@ class IOLoop:
 
     # A turn.
 
-    def _turn(self, selector: selectors.BaseSelector, woken: socket.socket) -> None:
+    def poll(self) -> None:
+        """Wait until there is something to do, and call the handlers of descriptors.
+
+        Raises:
+          RuntimeError: neither `start` nor `activate_poller` was called.
+        """
+        if self._selector is None:
+            raise RuntimeError('the IOLoop does not run')
         self._waiting = True
         try:
-            found = selector.select(self._seconds_to_wait())
+            found = self._selector.select(self._seconds_to_wait())
         finally:
             self._waiting = False
         for key, mask in found:
-            if key.fileobj is woken:
-                woken.recv(4096)
+            if key.fileobj is self._woken:
+                self._woken.recv(4096)
                 continue
             # One handler may have changed, removed or replaced another.
             handler, watched = self._handlers.get(key.fd, (None, 0))
@@ -237,6 +287,9 @@ class IOLoop:
                                 (self.WRITE if mask & selectors.EVENT_WRITE else 0))
             if handler is key.data and handler is not None and events:
                 handler(key.fd, events)
+
+    def process_timeouts(self) -> None:
+        """Call the timers that are due, and the callbacks that wait for this turn."""
         self._run_timers()
         # Those that are added meanwhile are for the next turn: descriptors and timers come first.
         for _ in range(len(self._ready)):
@@ -246,6 +299,9 @@ class IOLoop:
     def _seconds_to_wait(self) -> float | None:
         if self._ready or self._stopping:
             return 0
+        while self._timers and self._timers[0][2].callback is None:  # cancelled: no reason to wake
+            heapq.heappop(self._timers)
+            self._cancelled -= 1
         if not self._timers:
             return None
         return min(_LONGEST_WAIT, max(0.0, self._timers[0][0] - time.monotonic()))

@@ -6,13 +6,14 @@ import pathlib
 import pika
 import readme
 
-EXAMPLE, = readme.code_blocks(pathlib.Path(__file__).parents[2] / 'README.rst')
+EXAMPLE, CREATE = readme.code_blocks(pathlib.Path(__file__).parents[2] / 'README.rst')
 
 
 class Recorder:
     """Prepares the example's exchange and queue, runs `then`, and reads the queue."""
 
-    def __init__(self, url, then):
+    def __init__(self, url, then, wanted=1):
+        self.wanted = wanted
         self.bodies = []
         self.errors = []
         self.then = then
@@ -36,7 +37,8 @@ class Recorder:
 
     def receive(self, channel, method, properties, body):
         self.bodies.append(body)
-        channel.connection.close()
+        if len(self.bodies) == self.wanted:
+            channel.connection.close()
 
     def end(self, connection, reason):
         if not isinstance(reason, pika.exceptions.ConnectionClosedByClient):
@@ -48,3 +50,10 @@ def test_publish(amqp_url):
     recorder = Recorder(amqp_url, then=lambda: readme.run(EXAMPLE, amqp_url))
     assert not recorder.errors
     assert recorder.bodies == [b'Test message.']
+
+
+def test_create_connection(amqp_url):
+    """It goes on where the first example has defined its callbacks, which publishes again."""
+    recorder = Recorder(amqp_url, then=lambda: readme.run(EXAMPLE + CREATE, amqp_url), wanted=2)
+    assert not recorder.errors
+    assert recorder.bodies == [b'Test message.'] * 2

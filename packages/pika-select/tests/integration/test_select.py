@@ -6,11 +6,11 @@ import contextlib
 import os
 import signal
 import threading
-import time
 
 import pika
 import pytest
 from pika import exceptions, spec
+from pika.transport import stream
 
 PERSISTENT = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
 
@@ -80,21 +80,73 @@ def test_no_descriptor_is_left(run, parameters):
     assert set(os.listdir('/proc/self/fd')) == before
 
 
-def test_idle_connection_wakes_only_for_heartbeats(run, parameters, monkeypatch):
-    parameters.heartbeat = 1
+@pytest.mark.parametrize('heartbeat, most', [(0, 0), (4, 12)])
+def test_idle_connection_wakes_only_for_heartbeats(run, parameters, monkeypatch, heartbeat, most):
+    """Ten seconds; with a timeout of 4 each side sends every two: five of ours, five of theirs."""
+    parameters.heartbeat = heartbeat
     turns = []
     ioloop = pika.adapters.IOLoop()
-    turn = ioloop._turn
-    monkeypatch.setattr(ioloop, '_turn', lambda *args:
-                        (turns.append(time.monotonic()), turn(*args)))
+    poll = ioloop.poll
+    monkeypatch.setattr(ioloop, 'poll', lambda: (turns.append(1), poll()))
 
     def opened(connection):
-        turns.clear()
-        ioloop.call_later(2.2, connection.close)
+        ioloop.call_later(1, turns.clear)  # the timer of the handshake has found that it is over
+        ioloop.call_later(11, lambda: (counts.append(len(turns)), connection.close()))
 
+    counts = []
     assert closed_by_client(run(parameters, opened, custom_ioloop=ioloop))
-    # Ours each 0.5 s, the broker's each 0.5 s, the close and its answer, and one or two more.
-    assert len(turns) < 14
+    # And once for the timer that counts.
+    assert heartbeat / 2 * 2 <= counts[0] <= most + 1
+
+
+@pytest.mark.parametrize('tls', [False, True], ids=['plain', 'tls'])
+def test_writes_of_one_turn_leave_in_one_send(run, parameters, tls_url, tls_context, monkeypatch,
+                                              queue, tls):
+    """Up to 64 KiB of plaintext; with TLS as many records as that needs."""
+    if tls:
+        parameters = pika.URLParameters(tls_url)
+        parameters.ssl_options = pika.SSLOptions(tls_context)
+    sizes = []
+    send = stream._send_some
+    monkeypatch.setattr(
+        stream, '_send_some', lambda sock, buffers:
+        (sizes.append(sum(map(len, buffers))), send(sock, buffers))[1])
+
+    def opened(channel):
+        channel.queue_declare(queue, exclusive=True, callback=lambda frame: publish(channel))
+
+    def publish(channel):
+        sizes.clear()
+        for _ in range(100):
+            channel.basic_publish('', queue, bytes(500))
+            channel.basic_qos(prefetch_count=1)
+        channel.connection.ioloop.add_callback(lambda: done(channel))
+
+    def done(channel):
+        assert len(sizes) == 1
+        assert 100 * 500 < sizes[0]
+        channel.connection.close()
+
+    assert closed_by_client(run(parameters, in_channel(opened)))
+
+
+def test_no_thread_for_an_address_and_none_left_for_a_name(run, parameters, monkeypatch):
+    started = []
+
+    class Thread(threading.Thread):
+
+        def start(self):
+            started.append(self)
+            super().start()
+
+    monkeypatch.setattr(threading, 'Thread', Thread)
+    assert closed_by_client(run(parameters))
+    assert started == []
+    parameters.host = 'localhost'
+    assert closed_by_client(run(parameters))
+    thread, = started
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_broker_closes_all_connections(run, faults, virtual_host, parameters):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import socket
 import threading
 import time
 
 import pytest
+from pika.adapters import select_connection
 from pika_select import IOLoop
 
 
@@ -16,8 +18,19 @@ class Boom(Exception):
     pass
 
 
-@pytest.fixture
-def loop():
+POLLERS = [
+    kind for kind, name in {
+        'epoll': 'EpollSelector',
+        'kqueue': 'KqueueSelector',
+        'poll': 'PollSelector',
+        'select': 'SelectSelector'
+    }.items() if hasattr(selectors, name)
+]
+
+
+@pytest.fixture(params=POLLERS)
+def loop(request, monkeypatch):
+    monkeypatch.setattr(select_connection, 'SELECT_TYPE', request.param)
     loop = IOLoop()
     # A test that hangs would hang all.
     guard = loop.call_later(10, lambda: pytest.fail('the loop did not stop'))
@@ -376,10 +389,60 @@ def test_close_while_it_runs_forgets_all(loop, pair):
     assert seen == []
 
 
+@pytest.mark.parametrize('kind', POLLERS)
+def test_poller_is_the_one_that_is_asked_for(monkeypatch, kind):
+    monkeypatch.setattr(select_connection, 'SELECT_TYPE', kind)
+    loop = IOLoop()
+    loop.activate_poller()
+    assert type(loop._selector).__name__.lower() == f'{kind}selector'
+    loop.deactivate_poller()
+
+
+def test_poller_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(select_connection, 'SELECT_TYPE', 'iocp')
+    loop = IOLoop()
+    with pytest.raises(ValueError, match="'iocp', and this platform has .*poll"):
+        loop.start()
+    monkeypatch.setattr(select_connection, 'SELECT_TYPE', None)
+    loop.stop()
+    loop.start()
+
+
+def test_turns_one_by_one(loop):
+    """What `start` does until `stop`."""
+    before = descriptors()
+    seen = []
+    loop.add_callback(lambda: seen.append(1))
+    loop.call_later(0, lambda: seen.append(2))
+    loop.activate_poller()
+    with pytest.raises(RuntimeError):
+        loop.start()
+    loop.poll()
+    assert seen == []
+    loop.process_timeouts()
+    assert sorted(seen) == [1, 2]
+    loop.deactivate_poller()
+    loop.deactivate_poller()
+    assert descriptors() == before
+    with pytest.raises(RuntimeError):
+        loop.poll()
+
+
+def test_cancelled_timer_does_not_wake_the_loop(loop, monkeypatch):
+    turns = []
+    poll = loop.poll
+    monkeypatch.setattr(loop, 'poll', lambda: (turns.append(1), poll()))
+    for delay in (0.01, 0.03, 0.05):
+        loop.remove_timeout(loop.call_later(delay, lambda: None))
+    loop.call_later(0.1, loop.stop)
+    loop.start()
+    assert len(turns) <= 2
+
+
 def test_idle_loop_does_not_turn(loop, monkeypatch):
     turns = []
-    turn = loop._turn
-    monkeypatch.setattr(loop, '_turn', lambda *args: (turns.append(1), turn(*args)))
+    poll = loop.poll
+    monkeypatch.setattr(loop, 'poll', lambda: (turns.append(1), poll()))
     loop.call_later(0.1, loop.stop)
     loop.start()
     assert len(turns) <= 2

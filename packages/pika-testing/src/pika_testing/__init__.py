@@ -1,4 +1,4 @@
-"""Tools for testing AMQP 0-9-1 adapters and programs without a socket."""
+"""Tools for testing AMQP 0-9-1 adapters and programs."""
 
 from pika_testing.describe import describe
 from pika_testing.peer import (
@@ -10,11 +10,12 @@ from pika_testing.peer import (
     open_channel,
     open_connection,
 )
+from pika_testing.proxy import FaultProxy
 from pika_testing.recorder import Recorder
 from pika_testing.session import Outcome, Session, contexts_of
 
 __all__ = [
-    'HANDSHAKE', 'HANDSHAKE_SCRIPT', 'Outcome', 'Recorder', 'ScriptedPeer', 'Session',
+    'FaultProxy', 'HANDSHAKE', 'HANDSHAKE_SCRIPT', 'Outcome', 'Recorder', 'ScriptedPeer', 'Session',
     'contexts_of', 'converse', 'describe', 'message_frames', 'open_channel', 'open_connection'
 ]
 

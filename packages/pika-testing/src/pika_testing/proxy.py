@@ -71,7 +71,10 @@ class FaultProxy:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def _start(self, target: Callable[..., None], *arguments: socket.socket) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        thread = threading.Thread(target=target,
+                                  args=arguments,
+                                  name=f'FaultProxy {self.port}',
+                                  daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -82,8 +85,13 @@ class FaultProxy:
             except OSError:  # it was shut down
                 return
             self.connections += 1
-            broker = socket.create_connection(self._target)
-            self._sockets += [client, broker]
+            self._sockets.append(client)
+            try:
+                broker = socket.create_connection(self._target)
+            except OSError:  # as the client would have seen without us
+                client.shutdown(socket.SHUT_RDWR)
+                continue
+            self._sockets.append(broker)
             self._start(self._pump, client, broker)
             self._start(self._pump, broker, client)
 

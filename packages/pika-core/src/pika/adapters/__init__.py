@@ -1,6 +1,6 @@
 """The paths of the adapters in pika 1.x; the adapters themselves are other distributions.
 
-Rule: nothing is defined here and below, and nothing imported before somebody looks at it.
+Rule: what is here and below are names, and nothing is imported before somebody looks at it.
 """
 
 TYPE_CHECKING = False

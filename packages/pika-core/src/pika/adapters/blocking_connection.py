@@ -4,6 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pika_blocking import BlockingChannel as BlockingChannel
     from pika_blocking import BlockingConnection as BlockingConnection
+    from pika_blocking import ConfirmWindow as ConfirmWindow
     from pika_blocking import ReturnedMessage as ReturnedMessage
 else:
     from pika import _adapters
@@ -11,5 +12,6 @@ else:
         globals(), {
             'BlockingChannel': 'pika_blocking:BlockingChannel',
             'BlockingConnection': 'pika_blocking:BlockingConnection',
+            'ConfirmWindow': 'pika_blocking:ConfirmWindow',
             'ReturnedMessage': 'pika_blocking:ReturnedMessage',
         })

@@ -1,5 +1,7 @@
 """`pika_select` under its path in pika 1.x."""
 
+from __future__ import annotations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pika_select import IOLoop as IOLoop
@@ -10,3 +12,6 @@ else:
         'IOLoop': 'pika_select:IOLoop',
         'SelectConnection': 'pika_select:SelectConnection',
     })
+
+# Set it to 'epoll', 'kqueue', 'poll' or 'select' to have each `IOLoop` that starts use that one.
+SELECT_TYPE: str | None = None

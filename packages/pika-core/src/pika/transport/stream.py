@@ -161,10 +161,11 @@ class Stream:
         self._paused = False
         self._update_watch()
 
-    def drain(self) -> None:
+    def drain(self) -> bool:
         """Deliver at once what the kernel holds (256 KiB at most): before judging a silent peer."""
         if self._connected:
             self._read(even_if_paused=True)
+        return True
 
     def close(self) -> None:
         """Send what is pending, then close; what still arrives is dropped.

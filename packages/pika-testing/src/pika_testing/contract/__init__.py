@@ -28,10 +28,10 @@ pytest.register_assert_rewrite(*(f'{__name__}.{name}' for name in ('callbacks', 
                                                                    'confirms', 'connecting', 'ends',
                                                                    'loops', 'messages')))
 
-from pika_testing.contract.channels import *  # noqa: E402, F403
-from pika_testing.contract.confirms import *  # noqa: E402, F403
-from pika_testing.contract.connecting import *  # noqa: E402, F403
-from pika_testing.contract.ends import *  # noqa: E402, F403
-from pika_testing.contract.fixtures import *  # noqa: E402, F403
-from pika_testing.contract.loops import *  # noqa: E402, F403
-from pika_testing.contract.messages import *  # noqa: E402, F403
+from .channels import *  # noqa: E402, F403
+from .confirms import *  # noqa: E402, F403
+from .connecting import *  # noqa: E402, F403
+from .ends import *  # noqa: E402, F403
+from .fixtures import *  # noqa: E402, F403
+from .loops import *  # noqa: E402, F403
+from .messages import *  # noqa: E402, F403

@@ -13,24 +13,14 @@ import pytest
 from pika import exceptions
 from pika.parameters import SSLOptions, URLParameters
 
-from pika_testing.proxy import FaultProxy
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from pika_testing.contract.interface import Channel, Client, Driver
+    from pika_testing.proxy import FaultProxy
 
 _ROUNDS = 200  # of opening and closing
-
-
-@pytest.fixture
-def proxy(parameters: URLParameters) -> Iterator[FaultProxy]:
-    """A proxy in front of the broker of `parameters`, which lead to it."""
-    with FaultProxy(('127.0.0.1', parameters.port)) as proxy:
-        parameters.port = proxy.port
-        yield proxy
 
 
 def test_operator_closes_connection(client: Client, channel: Channel, faults: Any,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from pika.parameters import SSLOptions, URLParameters
 
+from pika_testing.proxy import FaultProxy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from pika_testing.contract.interface import Channel, Client, Driver
 
-__all__ = ['channel', 'client', 'driver', 'parameters', 'plain_parameters', 'queue']
+__all__ = ['channel', 'client', 'driver', 'parameters', 'plain_parameters', 'proxy', 'queue']
 
 
 @pytest.fixture
@@ -61,3 +63,11 @@ def queue(channel: Channel, unique_name: str) -> str:
     declared: Any = channel.call('queue_declare', unique_name)  # a frame of Queue.DeclareOk
     assert declared.method.queue == unique_name
     return unique_name
+
+
+@pytest.fixture
+def proxy(parameters: URLParameters) -> Iterator[FaultProxy]:
+    """A proxy in front of the broker of `parameters`, which lead to it."""
+    with FaultProxy(('127.0.0.1', parameters.port)) as proxy:
+        parameters.port = proxy.port
+        yield proxy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import threading
 import time
 from decimal import Decimal
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pika.data import FieldValue
+    from pika.parameters import URLParameters
 
-    from pika_testing.contract.interface import Channel, Client, Message
+    from pika_testing.contract.interface import Channel, Client, Driver, Message
+    from pika_testing.proxy import FaultProxy
 
 
 class _Inbox(list['Message']):
@@ -33,6 +36,15 @@ class _Inbox(list['Message']):
         return [body for _, _, body in self]
 
 
+def _wait_for_counts(channel: Channel, counts: tuple[int, int, int], faults: Any, virtual_host: str,
+                     queue: str) -> None:
+    """Until the queue has these: messages that are ready, not acknowledged, and consumers.
+
+    The broker's own processes take a moment to tell each other.
+    """
+    channel.client.run(lambda: faults.queue_counts(virtual_host, queue) == counts)
+
+
 def test_publish_consume_ack(channel: Channel, queue: str, faults: Any, virtual_host: str) -> None:
     """A thousand messages, in order; acknowledged they are gone."""
     inbox = _Inbox()
@@ -44,8 +56,7 @@ def test_publish_consume_ack(channel: Channel, queue: str, faults: Any, virtual_
     for method, _, _ in inbox:
         assert method.consumer_tag == tag and not method.redelivered
         channel.native.basic_ack(method.delivery_tag)
-    channel.call('basic_qos', prefetch_count=0)  # behind the acks
-    assert faults.queue_counts(virtual_host, queue) == (0, 0, 1)
+    _wait_for_counts(channel, (0, 0, 1), faults, virtual_host, queue)
 
 
 def test_ack_of_all_up_to_a_tag(channel: Channel, queue: str, faults: Any,
@@ -57,8 +68,7 @@ def test_ack_of_all_up_to_a_tag(channel: Channel, queue: str, faults: Any,
         channel.native.basic_publish('', queue, b'x')
     channel.client.run(lambda: len(inbox) == 10)
     channel.native.basic_ack(inbox[6][0].delivery_tag, multiple=True)
-    channel.call('basic_qos', prefetch_count=0)
-    assert faults.queue_counts(virtual_host, queue) == (0, 3, 1)
+    _wait_for_counts(channel, (0, 3, 1), faults, virtual_host, queue)
 
 
 def test_messages_that_are_put_back(channel: Channel, queue: str) -> None:
@@ -85,8 +95,7 @@ def test_messages_that_are_dropped(channel: Channel, queue: str, faults: Any,
     channel.client.run(lambda: len(inbox) == 3)
     channel.native.basic_reject(inbox[0][0].delivery_tag, requeue=False)
     channel.native.basic_nack(inbox[2][0].delivery_tag, multiple=True, requeue=False)
-    channel.call('basic_qos', prefetch_count=0)
-    assert faults.queue_counts(virtual_host, queue) == (0, 0, 1)
+    _wait_for_counts(channel, (0, 0, 1), faults, virtual_host, queue)
 
 
 def test_recover(channel: Channel, queue: str) -> None:
@@ -108,11 +117,11 @@ def test_prefetch(channel: Channel, queue: str, faults: Any, virtual_host: str) 
         channel.native.basic_publish('', queue, b'x')
     channel.consume(queue, inbox.put)
     channel.client.run(lambda: len(inbox) == 3)
-    assert faults.queue_counts(virtual_host, queue) == (7, 3, 1)
+    _wait_for_counts(channel, (7, 3, 1), faults, virtual_host, queue)
     for method, _, _ in list(inbox):
         channel.native.basic_ack(method.delivery_tag)
     channel.client.run(lambda: len(inbox) == 6)
-    assert faults.queue_counts(virtual_host, queue) == (4, 3, 1)
+    _wait_for_counts(channel, (4, 3, 1), faults, virtual_host, queue)
 
 
 def test_auto_ack(channel: Channel, queue: str, faults: Any, virtual_host: str) -> None:
@@ -121,7 +130,7 @@ def test_auto_ack(channel: Channel, queue: str, faults: Any, virtual_host: str) 
     channel.consume(queue, inbox.put, auto_ack=True)
     channel.native.basic_publish('', queue, b'x')
     channel.client.run(lambda: inbox)
-    assert faults.queue_counts(virtual_host, queue) == (0, 0, 1)
+    _wait_for_counts(channel, (0, 0, 1), faults, virtual_host, queue)
 
 
 def test_get(channel: Channel, queue: str) -> None:
@@ -148,9 +157,8 @@ def test_consumer_ended_by_the_client(channel: Channel, queue: str, faults: Any,
     channel.call('basic_cancel', tag)
     assert channel.native.consumer_tags == []
     channel.native.basic_nack(inbox[0][0].delivery_tag)
-    channel.call('basic_qos', prefetch_count=0)
     assert len(inbox) == 1
-    assert faults.queue_counts(virtual_host, queue) == (1, 0, 0)
+    _wait_for_counts(channel, (1, 0, 0), faults, virtual_host, queue)
 
 
 def test_server_cancels_consumer(channel: Channel, queue: str, faults: Any,
@@ -260,6 +268,24 @@ def test_consumer_slower_than_the_broker(channel: Channel, queue: str) -> None:
 
     channel.consume(queue, slow, auto_ack=True)
     channel.client.run(lambda: len(inbox) == len(bodies))
+    assert inbox.bodies == bodies
+
+
+def test_broker_that_does_not_read(driver: Driver, proxy: FaultProxy, parameters: URLParameters,
+                                   unique_name: str) -> None:
+    """32 MiB published while nothing leaves arrive whole and in order once the broker reads."""
+    channel = driver.connect(parameters).channel()
+    channel.call('queue_declare', unique_name)
+    bodies = [number.to_bytes(2, 'big') * 262144 for number in range(64)]
+    proxy.stall()
+    reader = threading.Timer(0.3, proxy.resume)
+    reader.start()
+    for body in bodies:
+        channel.native.basic_publish('', unique_name, body)
+    inbox = _Inbox()
+    channel.consume(unique_name, inbox.put, auto_ack=True)
+    channel.client.run(lambda: len(inbox) == len(bodies))
+    reader.join()
     assert inbox.bodies == bodies
 
 

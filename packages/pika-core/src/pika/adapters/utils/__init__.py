@@ -1,0 +1,1 @@
+"""Paths of pika 1.x for what adapters are made with."""
