@@ -128,7 +128,9 @@ class TwistedChannel:
         for reply in replies:
             self._added.setdefault(reply, []).append(deferred)
 
-    def close(self, reply_code: int = 0, reply_text: str = 'Normal shutdown') -> Deferred[Exception]:
+    def close(self,
+              reply_code: int = 0,
+              reply_text: str = 'Normal shutdown') -> Deferred[Exception]:
         """Close the channel; what was published or acknowledged before is sent before.
 
         A call that waits for the answer to another one is dropped. Messages that are not
@@ -263,13 +265,12 @@ class TwistedChannel:
         self._get = result = self._ask(spec.Basic.Get(0, queue, auto_ack), self._got)
         return result
 
-    def basic_consume(
-            self,
-            queue: str,
-            auto_ack: bool = False,
-            exclusive: bool = False,
-            consumer_tag: str | None = None,
-            arguments: Arguments = None) -> Deferred[tuple[ClosableDeferredQueue, str]]:
+    def basic_consume(self,
+                      queue: str,
+                      auto_ack: bool = False,
+                      exclusive: bool = False,
+                      consumer_tag: str | None = None,
+                      arguments: Arguments = None) -> Deferred[tuple[ClosableDeferredQueue, str]]:
         """Have the messages of a queue delivered.
 
         auto_ack: the broker takes each message for acknowledged when it has sent it.
@@ -283,8 +284,9 @@ class TwistedChannel:
           `DuplicateConsumerTag` when the channel has a consumer with that tag.
         """
         consumer = _Consumer(queue, auto_ack)
-        pending: Pending[tuple[ClosableDeferredQueue, str]] = Pending(lambda deferred: self._leave(
-            deferred, tag), lambda reply: (consumer.messages, tag))
+        pending: Pending[tuple[ClosableDeferredQueue,
+                               str]] = Pending(lambda deferred: self._leave(deferred, tag),
+                                               lambda reply: (consumer.messages, tag))
         method = spec.Basic.Consume(queue=queue,
                                     consumer_tag=consumer_tag or '',
                                     no_ack=auto_ack,
@@ -306,7 +308,7 @@ class TwistedChannel:
         was set. Cancelling the Deferred does not take this back. An unknown tag does no harm.
         """
 
-        def cancelled(reply: events.Reply) -> frame.Method[spec.Basic.CancelOk]:
+        def cancelled(reply: Any) -> frame.Method[spec.Basic.CancelOk]:
             self._forget(consumer_tag, 'by basic_cancel')
             return frame.Method(self.channel_number, reply.method)
 
@@ -370,7 +372,7 @@ class TwistedChannel:
         406 closes the channel if it has consumers, messages.
         """
 
-        def deleted(reply: events.Reply) -> frame.Method[spec.Queue.DeleteOk]:
+        def deleted(reply: Any) -> frame.Method[spec.Queue.DeleteOk]:
             for tag, consumer in list(self._consumers.items()):
                 if consumer.queue_name == queue:
                     self._forget(tag, 'its queue was deleted')
@@ -450,7 +452,7 @@ class TwistedChannel:
     def _ask(self,
              method: amqp_object.Method,
              convert: Callable[[Any], T],
-             canceller: Callable[[Deferred[Any]], object] | None = None) -> Deferred[T]:
+             canceller: Callable[[Deferred[Any]], None] | None = None) -> Deferred[T]:
         pending: Pending[T] = Pending(canceller or self.connection._abandon, convert)
         try:
             self._require_open()
@@ -467,9 +469,8 @@ class TwistedChannel:
 
     def _require_open(self) -> None:
         if not self.is_open:
-            raise exceptions.ChannelWrongStateError(
-                'Channel is closing.' if self.is_closing else 'Channel is closed.'
-            ) from self._reason
+            raise exceptions.ChannelWrongStateError('Channel is closing.' if self.is_closing else
+                                                    'Channel is closed.') from self._reason
 
     # Consumers.
 
@@ -521,8 +522,8 @@ class TwistedChannel:
             if acked and not messages:
                 pending.answer(method)
             elif not pending.called:
-                pending.errback((exceptions.UnroutableError if acked else exceptions.NackError)(
-                    messages))
+                pending.errback(
+                    (exceptions.UnroutableError if acked else exceptions.NackError)(messages))
         # Of publishes that nobody waits for any more.
         for tag in [tag for tag in self._returned if tag <= method.delivery_tag]:
             if method.multiple or tag == method.delivery_tag:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import socket
 
+from pika.exceptions import ParameterTypeError
 from pika.parameters import ConnectionParameters, Parameters
 from pika.tcp_socket_opts import set_sock_opts
 from pika.transport import endpoints
@@ -19,7 +20,7 @@ from twisted.internet import error, interfaces, protocol
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import implementer  # type: ignore[import-untyped]
 
 from pika_twisted.connection import TwistedProtocolConnection
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from typing import Any, ClassVar, Union
 
+    from twisted.internet.base import DelayedCall
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IAddress, IDelayedCall, IHostResolution
+    from twisted.internet.interfaces import IAddress, IHostResolution
 
     Chunk = Union[bytes, memoryview]
 
@@ -63,9 +65,12 @@ class TwistedConnection(TwistedProtocolConnection):
         if parameters is None:
             parameters = ConnectionParameters()
         configs = [parameters] if isinstance(parameters, Parameters) else list(parameters)
+        for config in configs:
+            if not isinstance(config, Parameters):
+                raise ParameterTypeError('parameters', config, 'Parameters', secret=True)
         self._plan: Generator[endpoints.Step, endpoints.Outcome, Exception] | None
         self._plan = endpoints.endpoint_plan(copy.deepcopy(configs))
-        first = next(self._plan)
+        first: Any = next(self._plan)  # a Resolve
         super().__init__(first.parameters, custom_reactor)
         for callback in (on_open_callback, on_open_error_callback, on_close_callback):
             if callback is not None:
@@ -75,7 +80,7 @@ class TwistedConnection(TwistedProtocolConnection):
         self._on_close = on_close_callback
         self._look_up: _LookUp | None = None
         self._attempt: _Attempt | None = None
-        self._step_timer: IDelayedCall = self._reactor.callLater(0, self._take, first)
+        self._step_timer: DelayedCall = self._reactor.callLater(0, self._take, first)
 
     def _tell_open(self) -> None:
         super()._tell_open()
@@ -146,13 +151,13 @@ class TwistedConnection(TwistedProtocolConnection):
 class _LookUp:
     """One look-up of a name, by the reactor's resolver, in `stack_timeout` seconds at most."""
 
-    def __init__(self, reactor: Any, parameters: Parameters,
-                 advance: Callable[[endpoints.Outcome], None]) -> None:
+    def __init__(self, reactor: Any, parameters: Parameters, advance: Callable[[endpoints.Outcome],
+                                                                               None]) -> None:
         self._reactor = reactor
         self._parameters = parameters
         self._advance: Callable[[endpoints.Outcome], None] | None = advance
         self._found: list[endpoints.Address] = []
-        self._timer: IDelayedCall | None = None
+        self._timer: DelayedCall | None = None
         self._resolution: IHostResolution | None = None
 
     def start(self) -> None:
@@ -219,13 +224,15 @@ class _Attempt(protocol.Protocol):
     protocol bounds the rest.
     """
 
+    transport: Any  # no interface has all that transports of TCP have
+
     def __init__(self, connection: TwistedConnection, step: endpoints.Connect) -> None:
         self._connection: TwistedConnection | None = connection
         self._reactor = connection._reactor
         self._step = step
         self._started = connection._now()
-        self._tcp: Deferred[_Attempt] | None = None
-        self._timer: IDelayedCall | None = None
+        self._tcp: Deferred[Any] | None = None
+        self._timer: DelayedCall | None = None
         self._tls: _TLSTransport | None = None
         self._made = False
         self._error: Exception | None = None  # why we have closed it
@@ -238,10 +245,10 @@ class _Attempt(protocol.Protocol):
         seconds = parameters.stack_timeout
         if seconds is not None:
             self._timer = self._reactor.callLater(seconds, self._timed_out, seconds)
-        # Twisted takes None for no limit, where its types do not.
-        endpoint = kind(self._reactor, host, port, timeout=parameters.socket_timeout)
-        self._tcp = connectProtocol(endpoint, self)
-        self._tcp.addErrback(self._not_connected)
+        limit: Any = parameters.socket_timeout  # None is no limit, which Twisted's types leave out
+        endpoint = kind(self._reactor, host, port, timeout=limit)
+        tcp: Deferred[Any] = connectProtocol(endpoint, self)  # type: ignore[no-untyped-call]
+        self._tcp = tcp.addErrback(self._not_connected)
 
     def give_up(self) -> None:
         """Tell the connection no more; a stream that it has got is its own to close."""
@@ -291,7 +298,7 @@ class _Attempt(protocol.Protocol):
             self._tls.filter.receive_eof()
             cause = cause or self._tls.filter.error
         if self._made:
-            connection.connectionLost(reason if cause is None else Failure(cause))
+            connection.connectionLost(reason if cause is None else _failure(cause))
         else:
             connection._advance(cause or _connect_error(self._step, reason.value))
 
@@ -372,9 +379,14 @@ class _TLSTransport:
         self._transport.writeSequence(self.filter.data_to_send())
 
 
-def _connect_error(step: endpoints.Connect, cause: Exception) -> Exception:
+def _failure(error: Exception) -> Failure:
+    return Failure(error)  # type: ignore[no-untyped-call]
+
+
+def _connect_error(step: endpoints.Connect, cause: Any) -> Exception:
     """What Twisted raised when it did not connect, as the core says it."""
-    if not isinstance(cause, OSError):
-        cause = getattr(cause, 'osError', None) or TimeoutError(str(cause)) if isinstance(
-            cause, error.TimeoutError) else OSError(str(cause))
+    if isinstance(cause, error.TimeoutError):
+        cause = TimeoutError(f'timed out after {step.parameters.socket_timeout} s')
+    elif not isinstance(cause, OSError):
+        cause = getattr(cause, 'osError', None) or OSError(str(cause))
     return endpoints.connect_error(step, cause)

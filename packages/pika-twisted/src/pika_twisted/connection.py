@@ -3,9 +3,9 @@
 Rule: events are pulled and handed out in `_dispatch` and nowhere else, one at a time, and what a
 Deferred or a callback of the user does is done there, with nothing of the core underneath.
 
-A dispatch hands out what has arrived, then writes once and sees to one timer. It is bounded; what is
-left follows in the next turn of the reactor, and until then nothing is read. What is written in one
-turn leaves together.
+A dispatch hands out what has arrived, then writes once and sees to one timer. It is bounded; what
+is left follows in the next turn of the reactor, and until then nothing is read. What is written in
+one turn leaves together.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pika.transport.tls import TLSError, tls_error
 from pika.validators import require_callback
 from twisted.internet import defer, error, interfaces, protocol, task
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import implementer  # type: ignore[import-untyped]
 
 from pika_twisted.channel import TwistedChannel
 from pika_twisted.waiting import Pending, fail
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, ClassVar, Union
 
-    from twisted.internet.interfaces import IDelayedCall
+    from twisted.internet.base import DelayedCall
     from twisted.python.failure import Failure
 
     Chunk = Union[bytes, memoryview]
@@ -75,6 +75,8 @@ class TwistedProtocolConnection(protocol.Protocol):
       params: the copy of the parameters; once open, with what was negotiated.
     """
 
+    transport: Any  # no interface has all that transports of streams have
+
     def __init__(self,
                  parameters: Parameters | None = None,
                  custom_reactor: Any = None) -> None:  # no interface has all that a reactor has
@@ -100,9 +102,9 @@ class TwistedProtocolConnection(protocol.Protocol):
         self._unsent: deque[Chunk] = deque()
         self._transport_is_full = False
         self._tls_pending = False  # of a transport of Twisted's own TLS
-        self._timer: IDelayedCall | None = None
+        self._timer: DelayedCall | None = None
         self._timer_due = 0.0
-        self._linger: IDelayedCall | None = None
+        self._linger: DelayedCall | None = None
         self._dispatching = False
         self._continuing = False  # a dispatch was cut short; until the rest is out, none is read
         self._draining = False  # until the kernel was read, time is not judged
@@ -240,7 +242,7 @@ class TwistedProtocolConnection(protocol.Protocol):
             self._linger = None
         self.transport = None
         self._unsent.clear()
-        if reason.check(error.ConnectionDone):
+        if isinstance(reason.value, error.ConnectionDone):
             self._protocol.receive_eof(self._now())
         else:
             self._protocol.connection_lost(self._explained(reason.value), self._now())
@@ -292,18 +294,19 @@ class TwistedProtocolConnection(protocol.Protocol):
         Large bodies wait here, by reference, and not in the transport, which copies them. The timer
         is moved only to an earlier moment: to look again when it fires costs less.
         """
+        transport = self.transport
         unsent = self._unsent
         if self._protocol.bytes_pending:
             unsent.extend(self._protocol.data_to_send())
-        if self.transport is None:
+        if transport is None:
             unsent.clear()
-        while unsent and not self._transport_is_full:
+        while transport is not None and unsent and not self._transport_is_full:
             chunks = [unsent.popleft()]
             size = len(chunks[0])
             while unsent and size + len(unsent[0]) <= WRITE_SIZE:
                 size += len(unsent[0])
                 chunks.append(unsent.popleft())
-            self.transport.writeSequence(chunks)
+            transport.writeSequence(chunks)
         due = self._protocol.next_timeout()
         if due is not None and (self._timer is None or due < self._timer_due):
             self._cancel_timer()
@@ -485,10 +488,10 @@ class TwistedProtocolConnection(protocol.Protocol):
         for closer in self._closers:
             closer.callback(reason)
 
-    def _explained(self, cause: Exception) -> Exception:
+    def _explained(self, cause: Any) -> Exception | None:
         """What broke the stream; until TLS is ready, as an error of TLS."""
         if not self._tls_pending:
-            return cause
+            return cause  # type: ignore[no-any-return]  # a Failure is typed too widely
         result = tls_error(self.params, f'TLS handshake failed: {cause}', cause)
         result.recoverable = isinstance(cause, error.ConnectionLost)
         return result

@@ -5,7 +5,7 @@ Rule: a message that was put is handed out before the end is told.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import typing
 
 from twisted.internet import defer
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 else:
     _Queue = defer.DeferredQueue
 
-    class ReceivedMessage(NamedTuple):
+    class ReceivedMessage(typing.NamedTuple):
         """A message, and what the broker says of it.
 
         channel: the `TwistedChannel` that it came on, where it is to be acknowledged.

@@ -30,7 +30,7 @@ class Pending(defer.Deferred[T], Generic[T]):
       convert: makes the caller's result of what answers, an event mostly.
     """
 
-    def __init__(self, canceller: Callable[[defer.Deferred[Any]], object],
+    def __init__(self, canceller: Callable[[defer.Deferred[Any]], None],
                  convert: Callable[[Any], T]) -> None:
         super().__init__(canceller)
         self._convert = convert
@@ -45,8 +45,8 @@ def fail(deferred: defer.Deferred[Any], reason: Exception) -> None:
     """Fail what is outstanding when a channel or a connection ends; see the rule."""
     if deferred.called:
         return
-    # No public names say what Twisted keeps: the callbacks (so until 25.4, then with an underscore),
-    # and what it logs when the Deferred goes away, which an `await` of it clears in the same way.
+    # No public name tells what Twisted keeps: the callbacks (with an underscore since 25.5), and
+    # what it logs when the Deferred goes away, which an `await` of it clears in the same way.
     held = vars(deferred)
     looked_at = bool(held.get('_callbacks') or held.get('callbacks'))
     deferred.errback(reason)

@@ -136,7 +136,8 @@ class Client:
         self.add_callback_threadsafe = reactor.callFromThread
 
     def watch(self):
-        self.native.ready.addCallbacks(self.on_open, lambda failure: self.ends.append(failure.value))
+        self.native.ready.addCallbacks(self.on_open,
+                                       lambda failure: self.ends.append(failure.value))
         self.native.closed.addCallback(self.on_end)
         self.native.add_on_connection_blocked_callback(lambda *args: self.blocked.append('blocked'))
         self.native.add_on_connection_unblocked_callback(
