@@ -36,9 +36,10 @@ class Pending(defer.Deferred[T], Generic[T]):
         self._convert = convert
 
     def answer(self, event: object) -> None:
-        """The answer is there; nothing happens if the caller has stopped waiting."""
+        """The answer is there; the caller is not told if it has stopped waiting."""
+        result = self._convert(event)
         if not self.called:
-            self.callback(self._convert(event))
+            self.callback(result)
 
 
 def fail(deferred: defer.Deferred[Any], reason: Exception) -> None:
