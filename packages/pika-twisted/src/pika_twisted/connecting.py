@@ -8,6 +8,7 @@ the core's filter, since `SSLOptions` hold an `ssl.SSLContext`. Every step is bo
 from __future__ import annotations
 
 import copy
+import os
 import socket
 
 from pika.exceptions import ParameterTypeError
@@ -27,13 +28,11 @@ from pika_twisted.connection import TwistedProtocolConnection
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
-    from typing import Any, ClassVar, Union
+    from typing import Any, ClassVar
 
     from twisted.internet.base import DelayedCall
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IAddress, IHostResolution
-
-    Chunk = Union[bytes, memoryview]
 
 
 class TwistedConnection(TwistedProtocolConnection):
@@ -364,9 +363,9 @@ class _TLSTransport:
         self._flush()
         return plaintext
 
-    def writeSequence(self, chunks: Sequence[Chunk]) -> None:
-        """Encrypt these and send them."""
-        self.filter.send(chunks)
+    def write(self, data: bytes) -> None:
+        """Encrypt this and send it."""
+        self.filter.send([data])
         self._flush()
 
     def loseConnection(self) -> None:
@@ -388,5 +387,6 @@ def _connect_error(step: endpoints.Connect, cause: Any) -> Exception:
     if isinstance(cause, error.TimeoutError):
         cause = TimeoutError(f'timed out after {step.parameters.socket_timeout} s')
     elif not isinstance(cause, OSError):
-        cause = getattr(cause, 'osError', None) or OSError(str(cause))
+        number = getattr(cause, 'osError', None)
+        cause = OSError(number, os.strerror(number)) if number else OSError(str(cause))
     return endpoints.connect_error(step, cause)

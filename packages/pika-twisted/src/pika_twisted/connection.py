@@ -306,7 +306,7 @@ class TwistedProtocolConnection(protocol.Protocol):
             while unsent and size + len(unsent[0]) <= WRITE_SIZE:
                 size += len(unsent[0])
                 chunks.append(unsent.popleft())
-            transport.writeSequence(chunks)
+            transport.write(b''.join(chunks))  # that of Twisted takes no memoryview
         due = self._protocol.next_timeout()
         if due is not None and (self._timer is None or due < self._timer_due):
             self._cancel_timer()

@@ -38,9 +38,9 @@ class Transport(StringTransport):
     def abortConnection(self):
         self.aborted = True
 
-    def writeSequence(self, data):
+    def write(self, data):
         self.writes += 1
-        super().writeSequence(data)
+        super().write(data)
 
 
 class Scene:
