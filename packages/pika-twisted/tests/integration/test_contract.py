@@ -37,7 +37,8 @@ log = Logger()
 @pytest.fixture(scope='session')
 def running():
     """The reactor runs, one turn at a time."""
-    reactor.startRunning(installSignalHandlers=False)
+    if not reactor.running:
+        reactor.startRunning(installSignalHandlers=False)
 
 
 class Driver:
