@@ -104,6 +104,7 @@ class TwistedProtocolConnection(protocol.Protocol):
         self._tls_pending = False  # of a transport of Twisted's own TLS
         self._timer: DelayedCall | None = None
         self._timer_due = 0.0
+        self._heard = 0.0  # when the broker has last sent something
         self._linger: DelayedCall | None = None
         self._dispatching = False
         self._continuing = False  # a dispatch was cut short; until the rest is out, none is read
@@ -231,7 +232,8 @@ class TwistedProtocolConnection(protocol.Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """The broker has sent this."""
-        self._protocol.receive_data(data, self._now())
+        self._heard = self._now()
+        self._protocol.receive_data(data, self._heard)
         if not self._continuing:
             self._dispatch()
 
@@ -323,6 +325,12 @@ class TwistedProtocolConnection(protocol.Protocol):
         due = self._protocol.next_timeout()
         now = self._now()
         if due is None or due > now or self._draining:
+            self._write()
+            return
+        heartbeat: Any = self.params.heartbeat  # once open, an int
+        if self.is_open and now < self._heard + heartbeat:
+            # No silence to judge: our own heartbeat is due, and a busy program has no turn to lose.
+            self._protocol.handle_timeout(now)
             self._write()
             return
         # Signs of life may wait in the kernel while the program was busy. A reactor reads between
