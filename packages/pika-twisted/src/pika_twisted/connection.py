@@ -45,6 +45,8 @@ DISPATCH_EVENTS = 200  # events in one turn of the reactor
 DISPATCH_SECONDS = 0.005
 WRITE_SIZE = 65536  # bytes that do not wait for the end of the turn, and that are written at once
 LINGER_SECONDS = 10.0  # for a peer that does not take our last bytes
+# It has taken nothing for long enough; TLS of Twisted would wait for its answer.
+DEAF = (exceptions.AMQPHeartbeatTimeout, exceptions.ConnectionBlockedTimeout)
 
 
 @implementer(interfaces.IHandshakeListener, interfaces.IPushProducer)
@@ -441,7 +443,7 @@ class TwistedProtocolConnection(protocol.Protocol):
             self._end(reason, event.contexts)
         if self.transport is None:
             self._settle()
-        elif isinstance(reason.__cause__, TimeoutError):  # it has taken nothing for long enough
+        elif isinstance(reason, DEAF) or isinstance(reason.__cause__, TimeoutError):
             self.transport.abortConnection()
         else:
             self._transport_is_full = False
