@@ -6,9 +6,11 @@ Rule: nothing is defined here and below, and nothing imported before somebody lo
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pika_blocking import BlockingConnection
+    from pika_libev import LibevConnection
     from pika_select import IOLoop, SelectConnection
 
     from pika.adapters import blocking_connection as blocking_connection
+    from pika.adapters import libev_connection as libev_connection
     from pika.adapters import select_connection as select_connection
 else:
     from pika import _adapters
@@ -16,9 +18,11 @@ else:
         globals(), {
             'BlockingConnection': 'pika_blocking:BlockingConnection',
             'IOLoop': 'pika_select:IOLoop',
+            'LibevConnection': 'pika_libev:LibevConnection',
             'SelectConnection': 'pika_select:SelectConnection',
             'blocking_connection': 'pika.adapters.blocking_connection',
+            'libev_connection': 'pika.adapters.libev_connection',
             'select_connection': 'pika.adapters.select_connection',
         })
 
-__all__ = ['BlockingConnection', 'IOLoop', 'SelectConnection']
+__all__ = ['BlockingConnection', 'IOLoop', 'LibevConnection', 'SelectConnection']
