@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 from pika.transport.stream_connection import StreamConnection
 from pika.validators import require_callback
@@ -46,8 +47,8 @@ class LibevConnection(StreamConnection):
     Raises:
       TypeError: `custom_ioloop` is no such loop.
       ImportError: gevent is not installed, and there is no `custom_ioloop`.
-      ValueError: `on_signal_callback` outside of the main thread.
-      RuntimeError: another loop of libev watches these signals.
+      RuntimeError: with `on_signal_callback`: outside of the main thread, or another loop of libev
+        watches these signals.
     """
 
     def __init__(self,
@@ -62,7 +63,8 @@ class LibevConnection(StreamConnection):
         if on_signal_callback is not None:
             require_callback(on_signal_callback, 'on_signal_callback')
             # libev would take the signals; but only the main thread can give them back.
-            _require_main_thread()
+            if threading.current_thread() is not threading.main_thread():
+                raise RuntimeError('on_signal_callback: only in the main thread')
         self._ioloop = _pyev_loop(custom_ioloop)
         self._bridge = Bridge(self._ioloop)
         self._signal_watchers: list[Any] = []
@@ -90,8 +92,8 @@ class LibevConnection(StreamConnection):
 
     def _watch_signals(self, callback: Callable[[str], object]) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
-            watcher = self._ioloop.signal(
-                signum, lambda watcher, revents, name=signum.name: callback(name))
+            watcher = self._ioloop.signal(signum,
+                                          lambda watcher, revents, name=signum.name: callback(name))
             if not isinstance(self._ioloop, Loop):  # whose watchers do so themselves
                 signals.hold(signum, self._ioloop)
             self._signal_watchers.append((signum, watcher))
@@ -121,7 +123,3 @@ def _pyev_loop(loop: Any) -> Any:
         raise TypeError('custom_ioloop must be a loop with the methods of pyev.Loop, or a hub of '
                         f'gevent or its loop, but got {loop!r}')
     return loop
-
-
-def _require_main_thread() -> None:
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))

@@ -139,11 +139,7 @@ class Loop:
         """Make a watcher of a descriptor: of EV_READ, EV_WRITE or both, as long as it is so."""
         return Io(self, callback, data, fd, events)
 
-    def timer(self,
-              after: float,
-              repeat: float,
-              callback: Callback,
-              data: object = None) -> Timer:
+    def timer(self, after: float, repeat: float, callback: Callback, data: object = None) -> Timer:
         """Make a timer: `after` seconds from `start()`, then each `repeat` seconds, 0: once.
 
         Call `update()` before its `start()`, unless the iteration is a short one.

@@ -13,7 +13,7 @@ from pika_testing.contract.callbacks import CallbackDriver
 
 
 class Driver(CallbackDriver):
-    """Has a bridge for its own timers and callbacks, since pyev's API has none that are so short."""
+    """Has a bridge of its own: pyev's API has watchers, and no callbacks."""
 
     connection_class = LibevConnection
 

@@ -18,9 +18,9 @@ class Recorder:
         self.errors = []
         self.then = then
         self.connection = pika_libev.LibevConnection(pika.URLParameters(url),
-                                                on_open_callback=self.open_channel,
-                                                on_open_error_callback=self.end,
-                                                on_close_callback=self.end)
+                                                     on_open_callback=self.open_channel,
+                                                     on_open_error_callback=self.end,
+                                                     on_close_callback=self.end)
         self.connection.ioloop.start()
 
     def open_channel(self, connection):

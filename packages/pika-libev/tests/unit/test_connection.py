@@ -19,9 +19,24 @@ class Pyev:
     """Has the methods of `pyev.Loop` and no other ones."""
 
     def __init__(self):
-        loop = Loop()
-        for name in ('io', 'timer', 'async', 'signal', 'start', 'stop', 'update'):
-            setattr(self, name, getattr(loop, name))
+        self._loop = Loop()
+        for name in ('io', 'timer', 'async', 'start', 'stop', 'update'):
+            setattr(self, name, getattr(self._loop, name))
+
+    def signal(self, signum, callback):
+        return PyevSignal(self._loop._raw.signal(signum), callback)
+
+
+class PyevSignal:
+    """Leaves the signal's default action behind, as pyev does."""
+
+    def __init__(self, raw, callback):
+        self._raw = raw
+        self._callback = callback
+        self.stop = raw.stop
+
+    def start(self):
+        self._raw.start(self._callback, self, 0x400)
 
 
 def stop(connection, reason):
@@ -139,7 +154,7 @@ def test_on_signal_callback_outside_of_the_main_thread_is_refused():
     def make():
         try:
             unconnected(on_signal_callback=print)
-        except ValueError as error:
+        except RuntimeError as error:
             errors.append(error)
 
     thread = threading.Thread(target=make)

@@ -73,8 +73,7 @@ def test_it_is_not_the_default_loop_that_reaps_children():
     loop = Loop()
     assert not loop._raw.default
     before = signal.getsignal(signal.SIGCHLD)
-    child = subprocess.Popen([sys.executable, '-c', 'raise SystemExit(7)'],
-                             stdout=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, '-c', 'raise SystemExit(7)'], stdout=subprocess.PIPE)
     with child:
         watcher = loop.io(child.stdout.fileno(), EV_READ, lambda watcher, revents: loop.stop())
         watcher.start()
