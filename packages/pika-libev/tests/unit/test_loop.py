@@ -288,9 +288,19 @@ def test_other_greenlets_run_while_one_waits_in_start():
     greenlet.join()
 
 
-def test_missing_gevent_is_named(monkeypatch):
-    for name in ('gevent.libev', 'gevent.libev.corecext'):
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, 'gevent', None)
-    with pytest.raises(ImportError, match='pip install gevent'):
-        Loop()
+def test_missing_gevent_is_named_once_it_is_needed():
+    code = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] == 'gevent':
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Missing())
+import pika_libev
+try:
+    pika_libev.LibevConnection()
+except ImportError as error:
+    print(error)
+"""
+    assert subprocess.check_output([sys.executable, '-c', code],
+                                   text=True) == 'pip install gevent\n'
