@@ -70,7 +70,7 @@ def test_messages(parameters, unique_name, make_loop):
     assert bodies == [b'%d' % number * 1000 for number in range(100)]
 
 
-@pytest.mark.parametrize('make_loop', [lambda: None, Pyev, gevent.get_hub])
+@pytest.mark.parametrize('make_loop', [lambda: None, gevent.get_hub])
 def test_signal_closes(parameters, make_loop):
     names = []
     made = []
