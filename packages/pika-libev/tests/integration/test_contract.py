@@ -20,17 +20,21 @@ class Driver(CallbackDriver):
     def __init__(self):
         super().__init__()
         self.bridge = Bridge(self.loop)
+        self.timers = []
 
     def new_loop(self):
         return Loop()
 
     def call_later(self, delay, callback):
-        return self.bridge.call_at(time.monotonic() + delay, callback)
+        self.timers = [timer for timer in self.timers if timer.watcher.active]
+        self.timers.append(self.bridge.call_at(time.monotonic() + delay, callback))
 
     def add_callback_threadsafe(self, callback):
         self.bridge.call_soon_threadsafe(callback)
 
     def close_loop(self):
+        for timer in self.timers:  # the hub lives on, and would call them in the next test
+            timer.cancel()
         self.bridge.close()
         self.loop.close()
 
