@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from importlib import import_module
+from types import SimpleNamespace
 
 from pika_libev import signals
 
@@ -51,6 +52,10 @@ class Loop:
         else:
             self._raw = getattr(gevent, 'loop', gevent)
         self._errors: deque[BaseException] = deque()
+        if self._own:
+            # Hears of a Ctrl-C just before or after a callback of ours, in gevent's code.
+            self._raw.error_handler = SimpleNamespace(
+                handle_error=lambda context, kind, error, traceback: self._errors.append(error))
         self._running = False
         self._stopping = False
         self._waiting: Any = None  # gevent's Event, while a greenlet waits in start()

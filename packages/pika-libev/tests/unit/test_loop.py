@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -182,6 +183,31 @@ def test_two_exceptions_of_one_iteration_come_one_after_the_other():
         with pytest.raises(Boom):
             loop.start()
     assert loop.start() is False
+
+
+def test_ctrl_c_in_the_code_of_gevent_comes_out():
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    loop = Loop()
+    loop._raw.timer(0).start(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        loop.start()
+
+
+def test_loop_that_is_forgotten_gives_descriptors_back():
+    if not os.path.isdir('/proc/self/fd'):
+        pytest.skip('/proc tells')
+    gc.collect()
+    before = set(os.listdir('/proc/self/fd'))
+    loop = Loop()
+    after(loop, 0, loop.stop)
+    loop.start()
+    assert set(os.listdir('/proc/self/fd')) != before
+    del loop
+    gc.collect()
+    assert set(os.listdir('/proc/self/fd')) == before
 
 
 def test_ctrl_c_gets_out_of_an_idle_loop(loop):
