@@ -429,13 +429,14 @@ class Connection:
         if due is not None and due <= now:
             # The broker's heartbeats may wait in the kernel while the program was busy.
             drained = self._transport is None or self._transport.drain()
-            if not drained and not self._looking and (self._continuing or now > due + LATE_SECONDS):
-                self._looking = True  # once: the loop reads until then
-                self._timer_due = due
+            late = self._continuing or now > due + LATE_SECONDS
+            # Once: the loop reads until the timer fires again.
+            self._looking = not drained and late and not self._looking
+            now = self._now()
+            self._protocol.handle_timeout(now, judge=not self._looking)
+            if self._looking:
+                self._timer_due = now
                 self._timer = self._call_at(now + LATE_SECONDS, self._on_timer)
-                return
-            self._looking = False
-            self._protocol.handle_timeout(self._now())
         self._dispatch()
 
     def _dispatch(self) -> None:

@@ -168,13 +168,19 @@ class Protocol:
         """When `handle_timeout` is due: seconds on the clock of `now`; None for never."""
         return self._deadlines.next()
 
-    def handle_timeout(self, now: float) -> None:
+    def handle_timeout(self, now: float, judge: bool = True) -> None:
         """The moment has come; too early, nothing happens.
 
         Drain the stream before: the broker's heartbeats wait there while a program is busy.
+
+        judge: False where that could not be done: then silence is not taken for death, and is due
+        at once when it is asked again.
         """
         for name in self._deadlines.take_due(now):
-            self._TIMEOUTS[name](self, now)
+            if name == 'silence' and not judge:
+                self._deadlines.set(name, now)
+            else:
+                self._TIMEOUTS[name](self, now)
 
     def _on_handshake_timeout(self, now: float) -> None:
         self._give_up(

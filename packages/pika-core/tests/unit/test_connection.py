@@ -304,6 +304,14 @@ def test_silence_is_judged_after_a_late_timer_has_let_the_loop_read(connection, 
     assert connection.is_open
 
 
+def test_heartbeats_are_sent_while_silence_waits_to_be_judged(connection):
+    connection.stream.drains = False
+    connection.stream.sends.clear()
+    connection.time += 600
+    connection.sleep(0)
+    assert connection.stream.sends == [b'\x08\0\0\0\0\0\0\xce']
+
+
 def test_silence_is_judged_once_the_loop_has_read_nothing(connection, calls):
     del calls[:]
     connection.stream.drains = False

@@ -15,7 +15,7 @@ MISSING = """\
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in ('pika_blocking', 'pika_select', 'pika_twisted'):
+        if name.split('.')[0] in ('pika_blocking', 'pika_libev', 'pika_select', 'pika_twisted'):
             raise ModuleNotFoundError(f'No module named {name!r}', name=name)
 sys.meta_path.insert(0, Missing())
 """
@@ -59,6 +59,8 @@ def test_dir_has_the_lazy_names():
     ('from pika.adapters import IOLoop', 'pip install pika-select'),
     ('from pika.adapters.blocking_connection import BlockingChannel', 'pip install pika-blocking'),
     ('import pika; pika.adapters.select_connection.SelectConnection', 'pip install pika-select'),
+    ('from pika.adapters import LibevConnection', 'pip install pika-libev'),
+    ('from pika.adapters.libev_connection import LibevConnection', 'pip install pika-libev'),
     ('from pika.adapters.twisted_connection import TwistedChannel', 'pip install pika-twisted'),
 ])
 def test_missing_adapter_says_how_to_get_it(expression, cure):

@@ -102,10 +102,10 @@ class Recorder:
         self._note('connection_lost', str(error), now)
         self.protocol.connection_lost(error, now)
 
-    def handle_timeout(self, now: float) -> None:
-        """As `Protocol.handle_timeout`."""
+    def handle_timeout(self, now: float, judge: bool = True) -> None:
+        """As `Protocol.handle_timeout`; noted is the moment alone."""
         self._note('handle_timeout', now)
-        self.protocol.handle_timeout(now)
+        self.protocol.handle_timeout(now, judge)
 
     def next_event(self) -> events.Event | None:
         """As `Protocol.next_event`."""

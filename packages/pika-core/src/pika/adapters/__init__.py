@@ -5,22 +5,32 @@ Rule: what is here and below are names, and nothing is imported before somebody 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pika_asyncio import AsyncioConnection
     from pika_blocking import BlockingConnection
+    from pika_libev import LibevConnection
     from pika_select import IOLoop, SelectConnection
 
+    from pika.adapters import asyncio_connection as asyncio_connection
     from pika.adapters import blocking_connection as blocking_connection
+    from pika.adapters import libev_connection as libev_connection
     from pika.adapters import select_connection as select_connection
     from pika.adapters import twisted_connection as twisted_connection
 else:
     from pika import _adapters
     __getattr__, __dir__ = _adapters.lazy(
         globals(), {
+            'AsyncioConnection': 'pika_asyncio:AsyncioConnection',
             'BlockingConnection': 'pika_blocking:BlockingConnection',
             'IOLoop': 'pika_select:IOLoop',
+            'LibevConnection': 'pika_libev:LibevConnection',
             'SelectConnection': 'pika_select:SelectConnection',
+            'asyncio_connection': 'pika.adapters.asyncio_connection',
             'blocking_connection': 'pika.adapters.blocking_connection',
+            'libev_connection': 'pika.adapters.libev_connection',
             'select_connection': 'pika.adapters.select_connection',
             'twisted_connection': 'pika.adapters.twisted_connection',
         })
 
-__all__ = ['BlockingConnection', 'IOLoop', 'SelectConnection']
+__all__ = [
+    'AsyncioConnection', 'BlockingConnection', 'IOLoop', 'LibevConnection', 'SelectConnection'
+]

@@ -8,7 +8,6 @@ has given up; whatever it still tells is not heard.
 from __future__ import annotations
 
 import copy
-import socket
 
 from pika.adapters.utils.connection_workflow import (
     AMQPConnectionWorkflowAborted,
@@ -178,7 +177,7 @@ class BaseConnection(Connection):
         if seconds is not None:
             self._step_timer = self._call_at(
                 self._now() + seconds, lambda: self._answer(
-                    step, _resolve_timeout(step.parameters, f'timed out after {seconds} s')))
+                    step, endpoints.resolve_error(step.parameters, f'timed out after {seconds} s')))
         self._resolve(step.parameters, lambda outcome: self._answer(step, outcome))
 
     def _take_connect(self, step: endpoints.Connect) -> None:
@@ -272,11 +271,3 @@ class ConnectionWorkflow:
             self._finish(AMQPConnectionWorkflowAborted())
         else:
             self._finish(AMQPConnectionWorkflowFailed([*getattr(error, 'errors', ()), error]))
-
-
-def _resolve_timeout(parameters: Parameters, text: str) -> endpoints.NameResolutionError:
-    return endpoints.NameResolutionError(socket.EAI_AGAIN,
-                                         f'cannot resolve {parameters.host!r}: {text}',
-                                         host=parameters.host,
-                                         port=parameters.port,
-                                         phase='resolve')

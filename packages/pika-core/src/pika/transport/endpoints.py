@@ -18,11 +18,11 @@ from __future__ import annotations
 import socket
 from collections import deque
 
-from pika.exceptions import AMQPConnectionError
+from pika.exceptions import AMQPConnectionError, StreamLostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from typing import Any, Union
 
     from pika.parameters import Parameters
@@ -130,6 +130,15 @@ def last_error(errors: Sequence[Exception]) -> Exception:
     return last
 
 
+def is_address(host: str) -> bool:
+    """Whether the host is no name, so that nothing has to be asked and `resolve` does not block."""
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def resolve(parameters: Parameters) -> list[Address]:
     """Look up the addresses of a host, IPv6 and IPv4, in the system's order; blocks.
 
@@ -143,12 +152,33 @@ def resolve(parameters: Parameters) -> list[Address]:
             raise ValueError(f'port {port} is not in 1..65535')
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, ValueError) as error:
-        errno = getattr(error, 'errno', None) or socket.EAI_NONAME
-        reason = getattr(error, 'strerror', None) or error
-        raise NameResolutionError(errno,
-                                  f'cannot resolve {host!r}: {reason}',
-                                  host=host,
-                                  port=port,
-                                  phase='resolve') from error
+        raise resolve_error(parameters, error) from error
+    return addresses(found)
+
+
+def addresses(found: Iterable[tuple[int, int, int, str, tuple[Any, ...]]]) -> list[Address]:
+    """Return what is needed of the result of `getaddrinfo`."""
     # A name that stands twice in /etc/hosts gives each address twice.
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def resolve_error(parameters: Parameters, error: Exception | str) -> NameResolutionError:
+    """Make the error that says: this host has no address."""
+    errno = getattr(error, 'errno', None)
+    result = NameResolutionError(
+        errno or (socket.EAI_AGAIN if isinstance(error, str) else socket.EAI_NONAME),
+        f'cannot resolve {parameters.host!r}: {getattr(error, "strerror", None) or error}',
+        host=parameters.host,
+        port=parameters.port,
+        phase='resolve')
+    result.__cause__ = error if isinstance(error, Exception) else None
+    return result
+
+
+def lost_error(parameters: Parameters, error: Exception) -> StreamLostError:
+    """Make the error that says: the stream to this host was there, and broke."""
+    result = StreamLostError(f'the connection broke: {error}',
+                             host=parameters.host,
+                             port=parameters.port)
+    result.__cause__ = error
+    return result

@@ -23,7 +23,7 @@ from itertools import islice
 
 from pika.exceptions import AMQPConnectionError, StreamLostError
 from pika.tcp_socket_opts import set_sock_opts
-from pika.transport.endpoints import connect_error
+from pika.transport.endpoints import connect_error, lost_error
 from pika.transport.tls import TLSFilter, tls_error
 
 TYPE_CHECKING = False
@@ -369,11 +369,7 @@ class Stream:
             return connect_error(self._step, error)
         if not self._connected:
             return tls_error(parameters, f'the TLS handshake did not end: {error}', error)
-        lost = StreamLostError(f'the connection broke: {error}',
-                               host=parameters.host,
-                               port=parameters.port)
-        lost.__cause__ = error
-        return lost
+        return lost_error(parameters, error)
 
     # The loop.
 

@@ -6,7 +6,6 @@ as the look-up takes; what is a numeric address needs none.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 
@@ -65,7 +64,7 @@ class StreamConnection(BaseConnection):
         return time.monotonic()
 
     def _resolve(self, parameters: Parameters, done: Callable[[endpoints.Outcome], None]) -> None:
-        if _is_address(parameters.host):
+        if endpoints.is_address(parameters.host):
             done(_look_up(parameters))
             return
 
@@ -130,15 +129,6 @@ class _Attempt:
             self._connection.connection_lost(error)
         elif error is not None:
             self._failed(error)
-
-
-def _is_address(host: str) -> bool:
-    """Whether the host is no name, so that nothing has to be asked."""
-    try:
-        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _look_up(parameters: Parameters) -> endpoints.Outcome:

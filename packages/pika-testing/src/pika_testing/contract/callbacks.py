@@ -49,6 +49,7 @@ class CallbackDriver:
         self.loop = self.new_loop()
         self._clients: list[CallbackClient] = []
         self._until: Callable[[], object] | None = None
+        self._turn = 0
 
     # What a subclass gives. Any: each loop has its own class.
 
@@ -103,6 +104,8 @@ class CallbackDriver:
         for client in self._clients:
             if not client.ends:
                 client.close()
+        over = time.monotonic() + 5 * _TURN  # streams may close in turns of their own
+        self.run(lambda: time.monotonic() > over, SECONDS)
         self.close_loop()
         for client in self._clients:
             assert len(client.ends) == 1, client.ends
@@ -126,13 +129,20 @@ class CallbackDriver:
             while not until():
                 if time.monotonic() >= deadline:
                     raise TimeoutError(f'what was waited for has not happened in {seconds} s')
-                self.call_later(_TURN, self.stop)
+                self._end_turn_later()
                 try:
                     self.start()
                 except Exception as error:
                     self.errors.append(error)
         finally:
             self._until = None
+            self._turn += 1
+
+    def _end_turn_later(self) -> None:
+        self._turn += 1
+        turn = self._turn
+        # It may come too late, when another turn has begun.
+        self.call_later(_TURN, lambda: self.stop() if self._turn == turn else None)
 
 
 class CallbackClient:

@@ -112,7 +112,7 @@ def test_ten_minutes_of_busy_code(driver: Driver, plain_parameters: URLParameter
         client.call_later(0, work)
 
     work()
-    client.run(lambda: len(worked) == 8 or client.ends)
+    client.run(lambda: len(worked) >= 8 or client.ends)
     assert not client.ends and client.channel().native.is_open
 
 

@@ -1,0 +1,6 @@
+"""A RabbitMQ connection on asyncio's event loop, with callbacks."""
+
+from pika_asyncio.connection import AsyncioConnection
+
+__all__ = ['AsyncioConnection']
+__version__ = '0.1.0'
