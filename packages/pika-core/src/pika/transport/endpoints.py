@@ -138,17 +138,31 @@ def resolve(parameters: Parameters) -> list[Address]:
     """
     host, port = parameters.host, parameters.port
     try:
-        if not 0 < port < 65536:
-            # Some C libraries take the number modulo 65536, and connect elsewhere.
-            raise ValueError(f'port {port} is not in 1..65535')
+        require_port(parameters)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, ValueError) as error:
-        errno = getattr(error, 'errno', None) or socket.EAI_NONAME
-        reason = getattr(error, 'strerror', None) or error
-        raise NameResolutionError(errno,
-                                  f'cannot resolve {host!r}: {reason}',
-                                  host=host,
-                                  port=port,
-                                  phase='resolve') from error
+        raise resolution_error(parameters, error) from error
     # A name that stands twice in /etc/hosts gives each address twice.
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def require_port(parameters: Parameters) -> None:
+    """Raise ValueError where the port is none: resolvers do not look.
+
+    Some C libraries take the number modulo 65536, and connect elsewhere.
+    """
+    if not 0 < parameters.port < 65536:
+        raise ValueError(f'port {parameters.port} is not in 1..65535')
+
+
+def resolution_error(parameters: Parameters, error: OSError | ValueError) -> NameResolutionError:
+    """Make the error that says: this host has no address."""
+    errno = getattr(error, 'errno', None) or socket.EAI_NONAME
+    reason = getattr(error, 'strerror', None) or error
+    result = NameResolutionError(errno,
+                                 f'cannot resolve {parameters.host!r}: {reason}',
+                                 host=parameters.host,
+                                 port=parameters.port,
+                                 phase='resolve')
+    result.__cause__ = error
+    return result
