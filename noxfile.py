@@ -194,7 +194,8 @@ def integration(session: nox.Session) -> None:
                session.posargs[len(versions):],
                PYTHONPATH=str(TOP / 'tools'),
                RABBITMQ_VERSION=version)
-    print(*missing, sep='\n')
+    for line in missing:
+        print(line)
     if versions and len(missing) == len(versions):
         session.error('none of these versions of RabbitMQ is here')
 

@@ -30,6 +30,9 @@ TREES = pathlib.Path(__file__).absolute().parents[1] / 'build' / 'rabbitmq'
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 TOOLS = ('apt-get', 'dpkg-deb', 'tar', 'unshare', 'chroot')
 
+# A mount namespace; one of users as well for who is not root.
+UNSHARE = ('unshare', '-m' if os.geteuid() == 0 else '-rm')
+
 # What the server's scripts call.
 PACKAGES = ('rabbitmq-server', 'dash', 'coreutils', 'sed', 'grep', 'mawk', 'base-files', 'libc-bin',
             'hostname')
@@ -52,12 +55,13 @@ def fetch(version: str) -> pathlib.Path:
     Raises:
         UnavailableError: the machine lacks something, or the download failed.
     """
-    tree = TREES / version
-    if tree.is_dir():
-        return tree
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         raise UnavailableError(f'this machine has no {", ".join(missing)}')
+    _run([*UNSHARE, 'true'])
+    tree = TREES / version
+    if tree.is_dir():
+        return tree
     print(f'Fetching RabbitMQ {version} (Debian {SUITES[version]}, about 60 MB) ...',
           file=sys.stderr,
           flush=True)
@@ -76,14 +80,17 @@ def fetch(version: str) -> pathlib.Path:
 
 def enter(tree: pathlib.Path) -> list[str]:
     """The words before a command that make it run in a tree."""
-    flags = '-m' if os.geteuid() == 0 else '-rm'
-    return ['unshare', flags, '/bin/sh', '-c', ENTER, 'enter', str(tree)]
+    return [*UNSHARE, '/bin/sh', '-c', ENTER, 'enter', str(tree)]
 
 
 def _mirrors() -> tuple[str, str | None]:
     """Where apt gets Debian from on this machine, and its security updates."""
     found = _run(['apt-get', 'indextargets', '--format', '$(REPO_URI)']).split()
-    names = {urllib.parse.urlsplit(uri).path.strip('/').rpartition('/')[2]: uri for uri in found}
+    # The first: somebody else's packages for Debian may have a path that ends the same.
+    names = {
+        urllib.parse.urlsplit(uri).path.strip('/').rpartition('/')[2]: uri
+        for uri in reversed(found)
+    }
     if 'debian' not in names:
         raise UnavailableError('apt knows no mirror of Debian here')
     return names['debian'], names.get('debian-security')
