@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import selectors
 import socket
@@ -520,6 +521,7 @@ def test_exception_of_the_owner_comes_out_and_spoils_nothing(loop):
 
 def test_descriptors_are_always_closed(loop):
     """Of streams that failed in every phase none is left."""
+    gc.collect()  # streams of tests before this one
     before = os.listdir('/proc/self/fd') if os.path.isdir('/proc/self/fd') else []
     for _ in range(3):
         stream, owner = make(loop, ('127.0.0.1', refused_port()))
@@ -529,7 +531,7 @@ def test_descriptors_are_always_closed(loop):
             stream, _ = connected(loop, address)
             stream.abort()
     after = os.listdir('/proc/self/fd') if os.path.isdir('/proc/self/fd') else []
-    assert len(after) == len(before)
+    assert len(after) <= len(before)
 
 
 def test_systems_without_sendmsg():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -128,12 +129,13 @@ def test_thread_closes(parameters):
 def test_no_descriptor_is_left(parameters):
     if not os.path.isdir('/proc/self/fd'):
         pytest.skip('/proc tells')
+    gc.collect()  # loops of tests before this one
     before = set(os.listdir('/proc/self/fd'))
     loop = Loop()
     run(parameters, lambda connection: connection.close(), custom_ioloop=loop)
     assert loop.start() is False
     loop.close()
-    assert set(os.listdir('/proc/self/fd')) == before
+    assert set(os.listdir('/proc/self/fd')) - before == set()
 
 
 def test_idle_connection_wakes_only_for_heartbeats(parameters):
