@@ -74,18 +74,14 @@ class AsyncioConnection(BaseConnection):
         async def look_up() -> None:
             outcome: endpoints.Outcome
             try:
-                if endpoints.is_address(parameters.host) or not 0 < parameters.port < 65536:
-                    outcome = endpoints.resolve(parameters)
-                else:
-                    outcome = endpoints.addresses(await
-                                                  self._loop.getaddrinfo(parameters.host,
-                                                                         parameters.port,
-                                                                         type=socket.SOCK_STREAM,
-                                                                         proto=socket.IPPROTO_TCP))
-            except endpoints.NameResolutionError as error:
-                outcome = error
+                found = await self._loop.getaddrinfo(parameters.host,
+                                                     parameters.port,
+                                                     type=socket.SOCK_STREAM,
+                                                     proto=socket.IPPROTO_TCP)
             except (OSError, ValueError) as error:
                 outcome = endpoints.resolve_error(parameters, error)
+            else:
+                outcome = endpoints.addresses(found)
             # In a turn of its own: what it raises is the loop's and not this task's.
             self._loop.call_soon(done, outcome)
 

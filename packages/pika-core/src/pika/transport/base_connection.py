@@ -108,9 +108,9 @@ class BaseConnection(Connection):
     # What the loop gives.
 
     def _resolve(self, parameters: Parameters, done: Callable[[endpoints.Outcome], None]) -> None:
-        """Call `done` with the addresses of `parameters.host`, or the exception; at once or later.
+        """Call `done` with the addresses of the name `parameters.host`, or the exception.
 
-        When it is too late for that, nobody listens.
+        At once or later; when it is too late for that, nobody listens.
         """
         raise NotImplementedError
 
@@ -173,6 +173,10 @@ class BaseConnection(Connection):
             self._advance(outcome)
 
     def _take_resolve(self, step: endpoints.Resolve) -> None:
+        known = endpoints.without_asking(step.parameters)
+        if known is not None:
+            self._answer(step, known)
+            return
         seconds = step.parameters.stack_timeout
         if seconds is not None:
             self._step_timer = self._call_at(

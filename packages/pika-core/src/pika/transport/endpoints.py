@@ -130,13 +130,25 @@ def last_error(errors: Sequence[Exception]) -> Exception:
     return last
 
 
-def is_address(host: str) -> bool:
-    """Whether the host is no name, so that nothing has to be asked and `resolve` does not block."""
+def without_asking(parameters: Parameters) -> Outcome:
+    """Return the outcome of a `Resolve` for which no resolver is needed; None where one is.
+
+    That is a host that is an address already, and a port that is none.
+    """
     try:
-        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        socket.getaddrinfo(parameters.host, None, flags=socket.AI_NUMERICHOST)
     except (OSError, ValueError):
-        return False
-    return True
+        if 0 < parameters.port < 65536:
+            return None
+    return look_up(parameters)
+
+
+def look_up(parameters: Parameters) -> Outcome:
+    """Return the outcome of a `Resolve`: what `resolve` returns or raises; blocks."""
+    try:
+        return resolve(parameters)
+    except NameResolutionError as error:
+        return error
 
 
 def resolve(parameters: Parameters) -> list[Address]:

@@ -64,12 +64,9 @@ class StreamConnection(BaseConnection):
         return time.monotonic()
 
     def _resolve(self, parameters: Parameters, done: Callable[[endpoints.Outcome], None]) -> None:
-        if endpoints.is_address(parameters.host):
-            done(_look_up(parameters))
-            return
 
         def look_up() -> None:
-            outcome = _look_up(parameters)
+            outcome = endpoints.look_up(parameters)
             self._loop.call_soon_threadsafe(lambda: done(outcome))
 
         # A daemon: a resolver that hangs does not keep the program from ending.
@@ -129,10 +126,3 @@ class _Attempt:
             self._connection.connection_lost(error)
         elif error is not None:
             self._failed(error)
-
-
-def _look_up(parameters: Parameters) -> endpoints.Outcome:
-    try:
-        return endpoints.resolve(parameters)
-    except endpoints.NameResolutionError as error:
-        return error
