@@ -1,5 +1,9 @@
 """A RabbitMQ connection on asyncio's event loop, with callbacks."""
 
+from pika import _adapters
+
+_adapters.require()
+
 from pika_asyncio.connection import AsyncioConnection
 
 __all__ = ['AsyncioConnection']

@@ -4,6 +4,10 @@
 one poll, no thread.
 """
 
+from pika import _adapters
+
+_adapters.require()
+
 from pika_blocking.channel import BlockingChannel
 from pika_blocking.connection import BlockingConnection
 from pika_blocking.window import ConfirmWindow, ReturnedMessage

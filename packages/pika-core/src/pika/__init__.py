@@ -6,6 +6,7 @@ pika-blocking, `pika.SelectConnection` in pika-select.
 """
 
 __version__ = '0.1.0'
+_DISTRIBUTION = 'pika-core'  # the distribution `pika` has a module of this name, too
 
 import logging
 

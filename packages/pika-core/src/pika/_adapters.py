@@ -9,6 +9,7 @@ its else, where no checker sees the `__getattr__`, which would make it accept an
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 TYPE_CHECKING = False
@@ -53,3 +54,26 @@ def load(module: str) -> Any:
             raise
         cure = 'pip install ' + module.replace('_', '-')
     raise ModuleNotFoundError(cure, name=module)
+
+
+def require(framework: str | None = None) -> None:
+    """See, for an adapter that is imported, that what it stands on is there.
+
+    framework: what it imports beside pika, by the name by which pip knows it, too.
+
+    Raises:
+      ImportError: the distribution `pika`, which has the same folder, has been installed over
+        pika-core.
+      ModuleNotFoundError: the framework is not installed.
+    """
+    if not hasattr(sys.modules['pika'], '_DISTRIBUTION'):
+        raise ImportError(
+            "the distribution 'pika' has overwritten pika-core; have one of them: "
+            'pip uninstall -y pika, then pip install --force-reinstall --no-deps pika-core')
+    if framework is not None:
+        try:
+            import_module(framework)
+        except ModuleNotFoundError as error:
+            if error.name != framework:
+                raise
+            raise ModuleNotFoundError(f'pip install {framework}', name=framework) from None

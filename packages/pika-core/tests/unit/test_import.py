@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ MISSING = """\
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in ('pika_blocking', 'pika_libev', 'pika_select'):
+        if name.startswith('pika_'):
             raise ModuleNotFoundError(f'No module named {name!r}', name=name)
 sys.meta_path.insert(0, Missing())
 """
@@ -61,11 +62,31 @@ def test_dir_has_the_lazy_names():
     ('import pika; pika.adapters.select_connection.SelectConnection', 'pip install pika-select'),
     ('from pika.adapters import LibevConnection', 'pip install pika-libev'),
     ('from pika.adapters.libev_connection import LibevConnection', 'pip install pika-libev'),
+    ('from pika.adapters import AsyncioConnection', 'pip install pika-asyncio'),
+    ('from pika.adapters import TornadoConnection', 'pip install pika-tornado'),
+    ('import pika.adapters.tornado_connection as t; t.TornadoConnection',
+     'pip install pika-tornado'),
 ])
 def test_missing_adapter_says_how_to_get_it(expression, cure):
     code = (f'{MISSING}\ntry:\n    {expression}\n'
             'except ModuleNotFoundError as error:\n    print(error)')
     assert run(code).strip() == cure
+
+
+def test_missing_framework_says_how_to_get_it():
+    code = ('from pika import _adapters\n_adapters.require("sys")\n'
+            'try:\n    _adapters.require("no_such_framework")\n'
+            'except ModuleNotFoundError as error:\n    print(error)')
+    assert run(code).strip() == 'pip install no_such_framework'
+
+
+def test_core_that_was_overwritten_says_how_to_mend_it(tmp_path):
+    """The distribution `pika` has files of the same names; those that it has not stay."""
+    shutil.copytree(pika.__path__[0], tmp_path / 'pika')
+    (tmp_path / 'pika' / '__init__.py').write_text('__version__ = "1.4.4"')
+    code = (f'sys.path.insert(0, {str(tmp_path)!r})\nfrom pika import _adapters\n'
+            'try:\n    _adapters.require()\nexcept ImportError as error:\n    print(error)')
+    assert 'pip uninstall -y pika, then pip install --force-reinstall' in run(code)
 
 
 def test_what_an_adapter_lacks_is_not_hidden(tmp_path):

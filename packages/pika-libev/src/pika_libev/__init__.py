@@ -1,5 +1,9 @@
 """A RabbitMQ connection on libev, through the API of pyev."""
 
+from pika import _adapters
+
+_adapters.require()
+
 from pika_libev.connection import LibevConnection
 from pika_libev.loop import EV_READ, EV_WRITE, Loop
 

@@ -1,5 +1,9 @@
 """A RabbitMQ connection on a small event loop over the standard library's selectors."""
 
+from pika import _adapters
+
+_adapters.require()
+
 from pika_select.connection import SelectConnection
 from pika_select.ioloop import IOLoop
 

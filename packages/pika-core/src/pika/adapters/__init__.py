@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from pika_blocking import BlockingConnection
     from pika_libev import LibevConnection
     from pika_select import IOLoop, SelectConnection
+    from pika_tornado import TornadoConnection
 
     from pika.adapters import asyncio_connection as asyncio_connection
     from pika.adapters import blocking_connection as blocking_connection
     from pika.adapters import libev_connection as libev_connection
     from pika.adapters import select_connection as select_connection
+    from pika.adapters import tornado_connection as tornado_connection
 else:
     from pika import _adapters
     __getattr__, __dir__ = _adapters.lazy(
@@ -23,12 +25,15 @@ else:
             'IOLoop': 'pika_select:IOLoop',
             'LibevConnection': 'pika_libev:LibevConnection',
             'SelectConnection': 'pika_select:SelectConnection',
+            'TornadoConnection': 'pika_tornado:TornadoConnection',
             'asyncio_connection': 'pika.adapters.asyncio_connection',
             'blocking_connection': 'pika.adapters.blocking_connection',
             'libev_connection': 'pika.adapters.libev_connection',
             'select_connection': 'pika.adapters.select_connection',
+            'tornado_connection': 'pika.adapters.tornado_connection',
         })
 
 __all__ = [
-    'AsyncioConnection', 'BlockingConnection', 'IOLoop', 'LibevConnection', 'SelectConnection'
+    'AsyncioConnection', 'BlockingConnection', 'IOLoop', 'LibevConnection', 'SelectConnection',
+    'TornadoConnection'
 ]
