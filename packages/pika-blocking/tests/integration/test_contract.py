@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 
 import pytest
@@ -16,6 +17,8 @@ class Driver:
     callbacks = frozenset(
         ['message', 'return', 'cancel', 'timer', 'threadsafe', 'blocked', 'unblocked'])
     pipelines = False
+    connects = True
+    certificate_errors = ssl.SSLCertVerificationError
 
     def __init__(self):
         self.errors = []
@@ -106,6 +109,8 @@ class Channel:
     def call(self, operation, *arguments, **options):
         with self.client.noting():
             return getattr(self.native, operation)(*arguments, **options)
+
+    do = call
 
     def confirm(self):
         self.call('confirm_delivery')

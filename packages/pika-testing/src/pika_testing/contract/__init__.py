@@ -28,10 +28,10 @@ pytest.register_assert_rewrite(*(f'{__name__}.{name}' for name in ('callbacks', 
                                                                    'confirms', 'connecting', 'ends',
                                                                    'loops', 'messages')))
 
-from .channels import *  # noqa: E402, F403
-from .confirms import *  # noqa: E402, F403
-from .connecting import *  # noqa: E402, F403
-from .ends import *  # noqa: E402, F403
-from .fixtures import *  # noqa: E402, F403
-from .loops import *  # noqa: E402, F403
-from .messages import *  # noqa: E402, F403
+from .channels import *  # noqa: F403
+from .confirms import *  # noqa: F403
+from .connecting import *  # noqa: F403
+from .ends import *  # noqa: F403
+from .fixtures import *  # noqa: F403
+from .loops import *  # noqa: F403
+from .messages import *  # noqa: F403

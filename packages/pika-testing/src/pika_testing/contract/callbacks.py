@@ -5,6 +5,7 @@ Rule: the loop runs in short turns, and ends each as soon as what is waited for 
 
 from __future__ import annotations
 
+import ssl
 import time
 
 from pika import exceptions, spec
@@ -40,6 +41,8 @@ class CallbackDriver:
         'get', 'confirm', 'channel open', 'channel close', 'connection close'
     ])
     pipelines = True
+    connects = True
+    certificate_errors = ssl.SSLCertVerificationError
 
     def __init__(self) -> None:
         self.errors: list[BaseException] = []
@@ -245,6 +248,15 @@ class CallbackChannel:
         if not answers:
             raise self.ends[0]
         return answers[0]
+
+    def do(self, operation: str, *arguments: Any, **options: Any) -> None:
+        """See `Channel.do`."""
+        getattr(self.native, operation)(*arguments, **options)
+
+    def begin(self, callback: Callable[[Any], object], operation: str, *arguments: Any,
+              **options: Any) -> None:
+        """See `Channel.begin`."""
+        getattr(self.native, operation)(*arguments, callback=callback, **options)
 
     def confirm(self) -> None:
         """See `Channel.confirm`."""

@@ -144,7 +144,7 @@ def test_server_closes_channel_while_idle(client: Client, channel: Channel) -> N
     assert isinstance(end, exceptions.ChannelClosedByBroker)
     assert end.reply_code == 406
     with pytest.raises(exceptions.ChannelWrongStateError) as caught:
-        channel.native.basic_publish('', 'nowhere', b'')
+        channel.do('basic_publish', '', 'nowhere', b'')
     assert caught.value.__cause__ is end
     assert client.native.is_open and client.channel().native.is_open
 
@@ -164,7 +164,7 @@ def test_channel_closed_by_the_client(client: Client, channel: Channel) -> None:
     channel.close()
     assert channel.native.is_closed
     with pytest.raises(exceptions.ChannelWrongStateError):
-        channel.native.basic_publish('', 'queue', b'')
+        channel.do('basic_publish', '', 'queue', b'')
     assert int(client.channel().native) == int(channel.native)
 
 
@@ -175,9 +175,10 @@ def test_calls_are_answered_in_their_order(driver: Driver, channel: Channel,
         pytest.skip('this adapter waits for each answer')
     names: list[str] = []
     for number in range(100):
-        channel.native.queue_declare(f'{unique_name}-{number}',
-                                     exclusive=True,
-                                     callback=lambda frame: names.append(frame.method.queue))
+        channel.begin(lambda frame: names.append(frame.method.queue),
+                      'queue_declare',
+                      f'{unique_name}-{number}',
+                      exclusive=True)
     channel.call('basic_qos', prefetch_count=1)
     assert names == [f'{unique_name}-{number}' for number in range(100)]
 
@@ -202,7 +203,7 @@ def test_values_that_cannot_be_sent(channel: Channel, operation: str, arguments:
                                     named: str) -> None:
     """The error names parameter and path, and nothing has been sent: the channel goes on."""
     with pytest.raises(exceptions.AMQPError, match=named) as caught:
-        getattr(channel.native, operation)(*arguments)
+        channel.do(operation, *arguments)
     assert isinstance(caught.value, (TypeError, ValueError))
     channel.call('basic_qos', prefetch_count=1)
     assert channel.native.is_open

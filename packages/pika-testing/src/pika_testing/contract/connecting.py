@@ -57,6 +57,11 @@ def _failure(driver: Driver, *parameters: ConnectionParameters | URLParameters) 
     return caught.value
 
 
+def _needs_to_connect(driver: Driver) -> None:
+    if not driver.connects:
+        pytest.skip('the framework connects, not this adapter')
+
+
 def test_open_and_close(driver: Driver, parameters: URLParameters) -> None:
     """Opened once, closed once, with the client's own words as the reason."""
     client = driver.connect(parameters)
@@ -125,6 +130,7 @@ def test_mechanism_that_is_not_offered(driver: Driver, plain_parameters: URLPara
 
 def test_port_where_nobody_listens(driver: Driver) -> None:
     """As often as asked, and no more often reported."""
+    _needs_to_connect(driver)
     port = _refusing_port()
     error = _failure(driver,
                      ConnectionParameters('127.0.0.1', port, connection_attempts=3, retry_delay=0))
@@ -163,6 +169,7 @@ def test_peer_that_accepts_and_says_nothing(driver: Driver, tls: bool) -> None:
 
 def test_host_without_an_address(driver: Driver) -> None:
     """An error of connecting, and a socket.gaierror too."""
+    _needs_to_connect(driver)
     error = _failure(driver, ConnectionParameters('no.such.host.invalid'))
     assert isinstance(error, exceptions.AMQPConnectionError)
     assert isinstance(error, socket.gaierror)
@@ -182,7 +189,7 @@ def test_certificate_of_another_host(driver: Driver, tls_context: ssl.SSLContext
             driver, ConnectionParameters('127.0.0.1', port, ssl_options=SSLOptions(tls_context)))
     assert isinstance(error, exceptions.AMQPConnectionError)
     assert error.phase == 'TLS'
-    assert isinstance(error.__cause__, ssl.SSLCertVerificationError)
+    assert isinstance(error.__cause__, driver.certificate_errors)
 
 
 def test_certificate_of_an_unknown_authority(driver: Driver, tls_url: str) -> None:
@@ -192,7 +199,7 @@ def test_certificate_of_an_unknown_authority(driver: Driver, tls_url: str) -> No
     error = _failure(driver, parameters)
     assert isinstance(error, exceptions.AMQPConnectionError)
     assert error.phase == 'TLS'
-    assert isinstance(error.__cause__, ssl.SSLCertVerificationError)
+    assert isinstance(error.__cause__, driver.certificate_errors)
 
 
 def test_tls_on_the_plain_port(driver: Driver, plain_parameters: URLParameters,
@@ -206,6 +213,7 @@ def test_tls_on_the_plain_port(driver: Driver, plain_parameters: URLParameters,
 
 def test_second_endpoint_when_the_first_refuses(driver: Driver, parameters: URLParameters) -> None:
     """The parameters are tried in order."""
+    _needs_to_connect(driver)
     client: Client = driver.connect(ConnectionParameters('127.0.0.1', _refusing_port()), parameters)
     assert client.native.is_open
     assert client.channel().native.is_open
@@ -213,6 +221,7 @@ def test_second_endpoint_when_the_first_refuses(driver: Driver, parameters: URLP
 
 def test_first_endpoint_when_it_answers(driver: Driver, parameters: URLParameters) -> None:
     """And the others are left alone."""
+    _needs_to_connect(driver)
     with socket.create_server(('127.0.0.1', 0)) as server:
         other = ConnectionParameters('127.0.0.1', server.getsockname()[1])
         assert driver.connect(parameters, other).native.is_open

@@ -32,10 +32,14 @@ class Driver(Protocol):
     Attributes:
       callbacks: the kinds of callbacks of users that this adapter has, of `loops.CALLBACKS`.
       pipelines: whether a call can be made while another one on that channel is not answered yet.
+      connects: whether the adapter follows parameters to a broker; else its framework does.
+      certificate_errors: what a refused certificate of the broker is caused by.
     """
 
     callbacks: frozenset[str]
     pipelines: bool
+    connects: bool
+    certificate_errors: type[Exception] | tuple[type[Exception], ...]
 
     def connect(self, *parameters: Parameters) -> Client:
         """Return an open connection to the first of `parameters` that can be had.
@@ -118,6 +122,19 @@ class Channel(Protocol):
         Raises:
           Exception: the reason why there was no answer.
         """
+        ...
+
+    def do(self, operation: str, *arguments: Any, **options: Any) -> None:
+        """Do an operation without waiting for an answer.
+
+        Raises:
+          Exception: what is wrong with it already.
+        """
+        ...
+
+    def begin(self, callback: Callable[[Any], object], operation: str, *arguments: Any,
+              **options: Any) -> None:
+        """Do an operation and go on, if the adapter `pipelines`; `callback(answer)` comes later."""
         ...
 
     def confirm(self) -> None:

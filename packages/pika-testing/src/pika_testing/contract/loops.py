@@ -138,6 +138,11 @@ def _block(scene: _Scene) -> None:
     scene.client.run(lambda: 'unblocked' in scene.client.blocked)
 
 
+def _get(scene: _Scene) -> None:
+    scene.native.basic_publish('', scene.queue, b'x')
+    scene.channel.begin(scene.boom, 'basic_get', scene.queue)
+
+
 def _confirm(scene: _Scene) -> None:
     scene.native.confirm_delivery(scene.boom)
     scene.native.basic_publish('', scene.queue, b'x')
@@ -166,10 +171,9 @@ CALLBACKS: dict[str, Callable[[_Scene], object]] = {
     'unblocked':
         _unblocked,
     'reply':
-        lambda scene: scene.native.queue_declare(scene.queue, passive=True, callback=scene.boom),
+        lambda scene: scene.channel.begin(scene.boom, 'queue_declare', scene.queue, passive=True),
     'get':
-        lambda scene: (scene.native.basic_publish('', scene.queue, b'x'),
-                       scene.native.basic_get(scene.queue, scene.boom)),
+        _get,
     'confirm':
         _confirm,
     'channel open':
