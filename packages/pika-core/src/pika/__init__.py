@@ -6,7 +6,6 @@ pika-blocking, `pika.SelectConnection` in pika-select.
 """
 
 __version__ = '0.1.0'
-_DISTRIBUTION = 'pika-core'  # the distribution `pika` has a module of this name, too
 
 import logging
 
@@ -55,5 +54,7 @@ __all__ = [
     'URLParameters',
     'adapters',
 ]
+
+_DISTRIBUTION = 'pika-core'  # the distribution `pika` has a module of this name, too
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

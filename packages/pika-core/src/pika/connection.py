@@ -132,7 +132,7 @@ class Connection:
         self.bytes_received = 0
         self._asked = copy.deepcopy(
             parameters)  # each attempt negotiates, and erases credentials, on a copy
-        self._channels: dict[int, Channel] = {}
+        self._channels: dict[int, Any] = {}  # a Channel, or what an adapter has for it
         self._on_open: list[Callable[[Self], object]] = []
         self._on_open_error: list[Callable[[Self, Exception], object]] = []
         self._raise_open_error = True  # nobody has said what else to do with it
@@ -147,7 +147,8 @@ class Connection:
         self._dispatching = False
         self._continuing = False  # a dispatch was cut short; until the rest is out, none is read
         self._will_flush = False
-        self._looking = False  # the timer waits for the loop to read what the kernel holds
+        # When silence was not judged, to let the loop read first what the kernel holds.
+        self._looked: float | None = None
         self._opened = False
         self._aborted = False  # closed by the client before it was open
         self._ended = False
@@ -430,12 +431,12 @@ class Connection:
             # The broker's heartbeats may wait in the kernel while the program was busy.
             drained = self._transport is None or self._transport.drain()
             late = self._continuing or now > due + LATE_SECONDS
-            # Once: the loop reads until the timer fires again.
-            self._looking = not drained and late and not self._looking
+            # Not again, unless something has come since.
+            look = not drained and late and due != self._looked
             now = self._now()
-            self._protocol.handle_timeout(now, judge=not self._looking)
-            if self._looking:
-                self._timer_due = now
+            self._protocol.handle_timeout(now, judge=not look)
+            if look:
+                self._looked = self._timer_due = now
                 self._timer = self._call_at(now + LATE_SECONDS, self._on_timer)
         self._dispatch()
 
