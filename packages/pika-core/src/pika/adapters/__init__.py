@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pika.adapters import libev_connection as libev_connection
     from pika.adapters import select_connection as select_connection
     from pika.adapters import tornado_connection as tornado_connection
+    from pika.adapters import twisted_connection as twisted_connection
 else:
     from pika import _adapters
     __getattr__, __dir__ = _adapters.lazy(
@@ -31,6 +32,7 @@ else:
             'libev_connection': 'pika.adapters.libev_connection',
             'select_connection': 'pika.adapters.select_connection',
             'tornado_connection': 'pika.adapters.tornado_connection',
+            'twisted_connection': 'pika.adapters.twisted_connection',
         })
 
 __all__ = [

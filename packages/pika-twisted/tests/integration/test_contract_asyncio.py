@@ -1,0 +1,13 @@
+"""The contract of all adapters, kept by `TwistedConnection` on the asyncio reactor."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from pika_testing.contract import *  # noqa: F403
+
+
+@pytest.fixture
+def make_driver(by_itself, asyncio_reactor):
+    return functools.partial(by_itself, asyncio_reactor)
