@@ -3,7 +3,8 @@
     python tools/rabbitmq.py run -- python tools/demo.py
 
 Rule: each adapter does it the way its users do. The blocking one waits for the confirm of every
-message; the callback one keeps up to WINDOW confirms outstanding.
+message; those with callbacks keep up to WINDOW confirms outstanding; Twisted's awaits WINDOW
+Deferreds at a time.
 
 The broker is the one that ``AMQP_URL`` names. An adapter joins by a function in ADAPTERS.
 """
@@ -19,6 +20,7 @@ import pika
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 MESSAGES = 10_000
 WINDOW = 1_000
@@ -93,20 +95,35 @@ def blocking(parameters: pika.URLParameters, queue: str) -> list[Phase]:
     return [publish, consume]
 
 
-class Select:
-    """SelectConnection: callbacks, with up to WINDOW confirms outstanding."""
+class Callbacks:
+    """An adapter of the callback API, with up to WINDOW confirms outstanding.
 
-    def __init__(self, parameters: pika.URLParameters, queue: str) -> None:
+    Args:
+      adapter: its name in the table.
+      connection_class: a `pika.connection.Connection`.
+      run: runs the loop of a connection until `stop`.
+      options: of the constructor of the connection.
+    """
+
+    def __init__(self,
+                 adapter: str,
+                 connection_class: Any,
+                 parameters: pika.URLParameters,
+                 queue: str,
+                 run: Callable[[Any], object] = lambda loop: loop.start(),
+                 **options: Any) -> None:
+        self.adapter = adapter
         self.queue = queue
         self.phases: list[Phase] = []
         self.sent = 0
         self.confirmed = 0
         self.error: BaseException | None = None
-        self.connection = pika.SelectConnection(parameters,
-                                                on_open_callback=self._on_open,
-                                                on_open_error_callback=self._on_end,
-                                                on_close_callback=self._on_end)
-        self.connection.ioloop.start()
+        self.connection = connection_class(parameters,
+                                           on_open_callback=self._on_open,
+                                           on_open_error_callback=self._on_end,
+                                           on_close_callback=self._on_end,
+                                           **options)
+        run(self.connection.ioloop)
         if self.error is not None:
             raise self.error
 
@@ -136,7 +153,7 @@ class Select:
         self.channel.confirm_delivery(self._on_confirm, callback=self._on_confirms_selected)
 
     def _on_confirms_selected(self, frame) -> None:
-        self.phases.append(Phase('select', 'publish'))
+        self.phases.append(Phase(self.adapter, 'publish'))
         self._publish(WINDOW)
 
     def _publish(self, count: int) -> None:
@@ -156,7 +173,7 @@ class Select:
         self.confirmed += count
         if self.phases[0].add(count):
             self.phases[0].stop()
-            self.phases.append(Phase('select', 'consume'))
+            self.phases.append(Phase(self.adapter, 'consume'))
             self.tag = self.channel.basic_consume(self.queue, self._on_message)
         else:
             self._publish(count)
@@ -171,10 +188,83 @@ class Select:
         self.channel.queue_delete(self.queue, callback=lambda frame: self.connection.close())
 
 
-ADAPTERS: dict[str, Callable[[pika.URLParameters, str], list[Phase]]] = {
-    'blocking': blocking,
-    'select': lambda parameters, queue: Select(parameters, queue).phases,
-}
+def select(parameters: pika.URLParameters, queue: str) -> list[Phase]:
+    """SelectConnection."""
+    return Callbacks('select', pika.SelectConnection, parameters, queue).phases
+
+
+def asyncio(parameters: pika.URLParameters, queue: str) -> list[Phase]:
+    """AsyncioConnection, on a loop that it makes."""
+    from pika_asyncio import AsyncioConnection
+    return Callbacks('asyncio',
+                     AsyncioConnection,
+                     parameters,
+                     queue,
+                     run=lambda loop: loop.run_forever()).phases
+
+
+def tornado(parameters: pika.URLParameters, queue: str) -> list[Phase]:
+    """TornadoConnection."""
+    from pika_tornado import TornadoConnection
+    from tornado.ioloop import IOLoop
+    return Callbacks('tornado',
+                     TornadoConnection,
+                     parameters,
+                     queue,
+                     custom_ioloop=IOLoop(make_current=False)).phases
+
+
+def libev(parameters: pika.URLParameters, queue: str) -> list[Phase]:
+    """LibevConnection, on the libev that gevent's wheels carry."""
+    from pika_libev import LibevConnection
+    return Callbacks('libev', LibevConnection, parameters, queue).phases
+
+
+def twisted(parameters: pika.URLParameters, queue: str) -> list[Phase]:
+    """TwistedConnection: Deferreds that are awaited."""
+    from pika_twisted import TwistedConnection
+    from twisted.internet import defer, reactor
+
+    async def send_and_receive() -> list[Phase]:
+        connection = await TwistedConnection(parameters).ready
+        channel = await connection.channel()
+        await channel.queue_declare(queue, durable=True, arguments=QUEUE_ARGUMENTS)
+        await channel.confirm_delivery()
+        await channel.basic_qos(prefetch_count=PREFETCH)
+
+        publish = Phase('twisted', 'publish')
+        for _ in range(MESSAGES // WINDOW):
+            await defer.gatherResults([
+                channel.basic_publish('', queue, BODY, PERSISTENT, mandatory=True)
+                for _ in range(WINDOW)
+            ])
+            publish.add(WINDOW)
+        publish.stop()
+
+        consume = Phase('twisted', 'consume')
+        messages, tag = await channel.basic_consume(queue)
+        while True:
+            message = await messages.get()
+            channel.basic_ack(message.method.delivery_tag)
+            if consume.add():
+                break
+        await channel.basic_cancel(tag)
+        consume.stop()
+
+        await channel.queue_delete(queue)
+        await connection.close()
+        return [publish, consume]
+
+    results: list[Any] = []
+    done = defer.ensureDeferred(send_and_receive()).addBoth(results.append)
+    done.addCallback(lambda _: reactor.stop())
+    reactor.run()
+    if not isinstance(results[0], list):
+        results[0].raiseException()
+    return results[0]
+
+
+ADAPTERS = (blocking, select, asyncio, tornado, twisted, libev)
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
@@ -191,7 +281,7 @@ def main() -> int:
     parameters = pika.URLParameters(os.environ.get('AMQP_URL', 'amqp://guest:guest@localhost/%2F'))
     rows = [('adapter', 'direction', 'messages', 'seconds', 'messages/s', 'CPU µs/message')]
     try:
-        for adapter in ADAPTERS.values():
+        for adapter in ADAPTERS:
             rows += [phase.row() for phase in adapter(parameters, f'pika-demo-{uuid.uuid4().hex}')]
     except KeyboardInterrupt:
         print('\ninterrupted', file=sys.stderr)
