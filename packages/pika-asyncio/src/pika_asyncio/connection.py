@@ -17,10 +17,10 @@ from pika.transport.tls import tls_error
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Union
+    from typing import Any, Union
 
     from pika.connection import Timer, Transport
-    from pika.parameters import Parameters
+    from pika.parameters import Parameters, SSLOptions
 
     Chunk = Union[bytes, memoryview]
 
@@ -102,8 +102,10 @@ class _Stream(asyncio.Protocol):
         self._loop = connection.ioloop
         self._step = step
         self._made = made
+        self._failed = failed
         self._transport: asyncio.Transport | None = None
-        self._opening = self._loop.create_task(self._open(failed))
+        self._ended = False
+        self._opening = self._loop.create_task(self._open())
 
     def cancel(self) -> None:
         """Tell the connection no more; a stream that it has got is its own to close."""
@@ -111,35 +113,35 @@ class _Stream(asyncio.Protocol):
         if self._transport is None:
             self._opening.cancel()
 
-    async def _open(self, failed: Callable[[Exception], None]) -> None:
-        parameters = self._step.parameters
-        sock = socket.socket(self._step.family, socket.SOCK_STREAM)
+    async def _open(self) -> None:
+        options = self._step.parameters.ssl_options
+        host, port, *_ = self._step.address
         try:
-            sock.setblocking(False)
-            set_sock_opts(parameters.tcp_options, sock)
-            await self._loop.sock_connect(sock, self._step.address)
+            transport, protocol = await self._loop.create_connection(
+                asyncio.Protocol if options else lambda: self, host, port, family=self._step.family)
             self.tcp_connected = True
-            await self._wrap(sock)
+            if options is not None:
+                transport = await self._start_tls(transport, options)
         except Exception as error:
-            sock.close()
-            self._loop.call_soon(failed, self._explained(error))
-        except BaseException:
-            sock.close()
-            raise
-
-    async def _wrap(self, sock: socket.socket) -> None:
-        parameters = self._step.parameters
-        options = parameters.ssl_options
-        if options is None:
-            await self._loop.create_connection(lambda: self, sock=sock)
+            self._loop.call_soon(self._failed, self._explained(error))
         else:
-            await self._loop.create_connection(lambda: self,
-                                               sock=sock,
-                                               ssl=options.context,
-                                               server_hostname=options.server_hostname or
-                                               parameters.host,
-                                               ssl_handshake_timeout=parameters.stack_timeout or
-                                               _NO_LIMIT)
+            if options is not None:
+                # In a turn of its own: what it raises is the loop's and not this task's.
+                self._loop.call_soon(self.connection_made, transport)
+
+    async def _start_tls(self, transport: asyncio.Transport,
+                         options: SSLOptions) -> asyncio.Transport:
+        parameters = self._step.parameters
+        secured = await self._loop.start_tls(transport,
+                                             self,
+                                             options.context,
+                                             server_hostname=options.server_hostname or
+                                             parameters.host,
+                                             ssl_handshake_timeout=parameters.stack_timeout or
+                                             _NO_LIMIT)
+        if secured is None:
+            raise ConnectionError('EOF')
+        return secured
 
     def _explained(self, error: Exception) -> Exception:
         if not self.tcp_connected:
@@ -154,13 +156,20 @@ class _Stream(asyncio.Protocol):
 
     # What asyncio tells.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: Any) -> None:  # that of uvloop is no asyncio.Transport
         self._transport = transport
         if self._connection is None:
             transport.abort()
+        elif self._ended:
+            self._failed(self._explained(ConnectionError()))
         else:
-            self._made(self)
+            try:
+                set_sock_opts(self._step.parameters.tcp_options, transport.get_extra_info('socket'))
+            except Exception as error:
+                transport.abort()
+                self._failed(error)
+            else:
+                self._made(self)
 
     def data_received(self, data: bytes) -> None:
         if self._connection is not None:
@@ -172,7 +181,8 @@ class _Stream(asyncio.Protocol):
         return self._step.parameters.ssl_options is None  # asyncio ends TLS in any case
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._connection is not None:
+        self._ended = True
+        if self._connection is not None and self._transport is not None:
             self._connection.connection_lost(
                 endpoints.lost_error(self._step.parameters, exc) if exc else None)
 

@@ -87,11 +87,14 @@ def test_close_while_connecting(loop):
 
 
 def test_strange_tcp_option_is_an_open_error(loop):
-    parameters = refusing()
-    parameters.tcp_options = {'TCP_KEEPIDLE': 'soon'}
-    ends = []
-    AsyncioConnection(parameters,
-                      on_open_error_callback=lambda c, error: (ends.append(error), loop.stop()),
-                      custom_ioloop=loop)
-    loop.run_forever()
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        parameters = pika.ConnectionParameters('127.0.0.1',
+                                               server.getsockname()[1],
+                                               tcp_options={'TCP_KEEPIDLE': 'soon'})
+        ends = []
+        AsyncioConnection(parameters,
+                          on_open_error_callback=lambda c, error: (ends.append(error), loop.stop()),
+                          custom_ioloop=loop)
+        loop.run_forever()
+        loop.run_until_complete(asyncio.sleep(0.01))  # the stream closes
     assert isinstance(ends[0], TypeError)

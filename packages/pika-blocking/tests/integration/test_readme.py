@@ -9,7 +9,7 @@ import pytest
 import readme
 
 PACKAGE = pathlib.Path(__file__).parents[2]
-PUBLISH, CONSUME = readme.code_blocks(PACKAGE.parents[1] / 'README.rst')
+PUBLISH, CONSUME, *_ = readme.code_blocks(PACKAGE.parents[1] / 'README.rst')
 PUBLISH_OF_PACKAGE, WINDOW = readme.code_blocks(PACKAGE / 'README.rst')
 
 

@@ -41,6 +41,7 @@ class Stream(protocol.Protocol):
         self._tcp: Deferred[Any] | None = None
         self._cancelled = False
         self._handed_over = False
+        self._heard = False  # the peer has sent something
 
     def connect(self, reactor: Any) -> None:
         """Open TCP to the address of the step; its time is bounded by the connection."""
@@ -103,6 +104,7 @@ class Stream(protocol.Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """The peer has sent this."""
+        self._heard = True
         if not self._cancelled:
             self._engine.data_received(data)
 
@@ -119,7 +121,11 @@ class Stream(protocol.Protocol):
 
     def _explained(self, cause: Any) -> Exception | None:
         parameters = self._step.parameters
-        if self._handed_over:
+        # Older Twisted verifies the name of the host after the handshake.
+        verifying = hasattr(self.transport,
+                            'getPeerCertificate') and not (self._heard or cause is None or
+                                                           isinstance(cause, error.ConnectionLost))
+        if self._handed_over and not verifying:
             return None if cause is None else endpoints.lost_error(parameters, cause)
         result = tls_error(parameters,
                            f'TLS handshake failed: {cause or "the peer ended the connection"}',

@@ -46,8 +46,9 @@ class Driver:
         globalLogPublisher.addObserver(self.observe)
 
     def observe(self, event):
-        if 'log_failure' in event:
-            self.errors.append(event['log_failure'].value)
+        failure = event.get('log_failure') or event.get('failure')  # as older Twisted has it
+        if failure is not None:
+            self.errors.append(failure.value)
 
     def run(self, until, seconds=SECONDS):
         deadline = time.monotonic() + seconds
