@@ -43,7 +43,8 @@ FORMATTERS = ('yapf ==0.43.*', 'tomli; python_version < "3.11"')
 # Seconds that one test may take.
 TIMEOUT = 120
 # Tests against RabbitMQ mostly wait; each process has a node of its own.
-PROCESSES = 3
+PROCESSES = 5
+NEWEST = list(rabbitmq_tree.SUITES)[-1]
 # Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
 PATIENCE = 10
 
@@ -112,11 +113,11 @@ def install(session: nox.Session, *names: str) -> None:
                     '--constraint', str(CONSTRAINTS))
 
 
-def install_test_requirements(session: nox.Session, *names: str) -> None:
-    """Install what the tests of the packages `names` declare."""
+def install_test_requirements(session: nox.Session, *names: str, group: str = 'test') -> None:
+    """Install what the tests of the packages `names` declare, those that have such a group."""
     requirements = {
-        requirement for name in names
-        for requirement in nox.project.dependency_groups(PACKAGES[name], 'test')
+        requirement for name in names if group in PACKAGES[name].get('dependency-groups', ())
+        for requirement in nox.project.dependency_groups(PACKAGES[name], group)
     }
     session.install(*sorted(requirements), '--constraint', str(CONSTRAINTS))
 
@@ -172,25 +173,42 @@ def tests(session: nox.Session, package: str) -> None:
 
 @nox.session(python=ENDS, requires=['build'])
 def integration(session: nox.Session) -> None:
-    """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions."""
+    """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions.
+
+    On the oldest Python frameworks are the oldest that packages allow (dependency group
+    ``oldest``). On the newest one, packages with ``newest = true`` in ``tool.rabbitmq`` meet the
+    newest RabbitMQ, where it can be had.
+    """
     versions = list(itertools.takewhile(rabbitmq_tree.SUITES.__contains__, session.posargs))
     names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
     install(session, *names)
     install_test_requirements(session, *names)
+    if session.python == ENDS[0]:
+        install_test_requirements(session, *names, group='oldest')
     session.install('pytest', 'pytest-xdist', 'trustme')
-    folders = [PACKAGES[name]['path'] / 'tests' / 'integration' for name in names]
+    folders = {name: str(PACKAGES[name]['path'] / 'tests/integration') for name in names}
+    tools = str(TOP / 'tools' / 'tests')
+    if versions:
+        runs = [(version, [tools, *folders.values()]) for version in versions]
+    else:
+        newest = [] if session.python == ENDS[0] else [
+            folders.pop(name)
+            for name in names
+            if PACKAGES[name]['tool'].get('rabbitmq', {}).get('newest')
+        ]
+        runs = [(NEWEST, newest)] if newest else []
+        runs.append(('', [tools, *folders.values()]))
     missing = []
-    for version in versions or ['']:
+    for version, paths in runs:
         try:
             if version:
                 rabbitmq_tree.fetch(version)
         except rabbitmq_tree.UnavailableError as error:
             missing.append(f'RabbitMQ {version}: not here: {error}')
+            if not versions:
+                runs[-1][1].extend(paths)
             continue
-        pytest(session, [
-            '-p', 'pytest_rabbitmq', f'-n{PROCESSES}', '--dist=loadfile',
-            str(TOP / 'tools' / 'tests'), *map(str, folders)
-        ],
+        pytest(session, ['-p', 'pytest_rabbitmq', f'-n{PROCESSES}', '--dist=loadfile', *paths],
                session.posargs[len(versions):],
                PYTHONPATH=str(TOP / 'tools'),
                RABBITMQ_VERSION=version)

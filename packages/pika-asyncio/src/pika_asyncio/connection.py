@@ -147,7 +147,7 @@ class _Stream(asyncio.Protocol):
         if not self.tcp_connected:
             if isinstance(error, OSError):
                 return endpoints.connect_error(self._step, error)
-            return error  # of a strange value in tcp_options
+            return error  # of something else than the network
         if isinstance(error, ConnectionError):
             text = f'the peer ended the connection during the TLS handshake: {error or "EOF"}'
         else:

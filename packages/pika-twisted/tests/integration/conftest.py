@@ -41,6 +41,8 @@ class Driver:
 
     def __init__(self, reactor):
         self.reactor = reactor
+        # Seconds to wait in a turn; the reactor of asyncio adds ten milliseconds.
+        self.pause = -0.009 if hasattr(reactor, '_asyncioEventloop') else 0.01
         self.errors = []
         self.clients = []
         globalLogPublisher.addObserver(self.observe)
@@ -55,7 +57,7 @@ class Driver:
         while not until():
             if time.monotonic() >= deadline:
                 raise TimeoutError(f'what was waited for has not happened in {seconds} s')
-            self.reactor.iterate(0.01)
+            self.reactor.iterate(self.pause)
 
     def wait(self, deferred):
         results = []
