@@ -208,7 +208,7 @@ def integration(session: nox.Session) -> None:
             if not versions:
                 runs[-1][1].extend(paths)
             continue
-        pytest(session, ['-p', 'pytest_rabbitmq', f'-n{PROCESSES}', '--dist=loadfile', *paths],
+        pytest(session, ['-p', 'pytest_rabbitmq', f'-n{PROCESSES}', '--dist=worksteal', *paths],
                session.posargs[len(versions):],
                PYTHONPATH=str(TOP / 'tools'),
                RABBITMQ_VERSION=version)

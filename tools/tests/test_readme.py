@@ -1,4 +1,7 @@
-"""The examples of the adapters in README.rst of the repository, word for word."""
+"""The examples of the adapters in README.rst of the repository and of the packages, word for word.
+
+Each publishes one message. Where an example stands on the one before it, that runs first.
+"""
 from __future__ import annotations
 
 import os
@@ -12,28 +15,36 @@ import readme
 
 TOP = pathlib.Path(__file__).parents[2]
 _, _, CALLBACKS, *ADAPTERS = readme.code_blocks(TOP / 'README.rst')
-EXAMPLES = {
-    name: CALLBACKS + code if 'on_open' in code else code
-    for name, code in zip(('select', 'asyncio', 'tornado', 'libev', 'twisted'), ADAPTERS)
+NAMES = ('select', 'asyncio', 'tornado', 'libev', 'twisted')
+SHORT = {
+    name: CALLBACKS + code if 'on_open' in code else code for name, code in zip(NAMES, ADAPTERS)
 }
+EXAMPLES = [pytest.param(code, 1, id=name) for name, code in SHORT.items()]
+for name in NAMES:
+    FIRST, *REST = readme.code_blocks(TOP / 'packages' / f'pika-{name}' / 'README.rst')
+    EXAMPLES.append(pytest.param(FIRST, 1, id=f'pika-{name}'))
+    EXAMPLES.extend(
+        pytest.param(FIRST + code, 2, id=f'pika-{name}, create_connection')
+        for code in REST
+        if 'create_connection' in code)
 
 
 def test_each_adapter_has_its_example():
     adapters = {path.name for path in (TOP / 'packages').iterdir()} - {'pika-core', 'pika-testing'}
-    assert adapters == {'pika-blocking', *(f'pika-{name}' for name in EXAMPLES)}
-    for name, code in EXAMPLES.items():
+    assert adapters == {'pika-blocking', *(f'pika-{name}' for name in NAMES)}
+    for name, code in SHORT.items():
         assert f'pika_{name}' in code or name == 'select' and 'SelectConnection' in code
 
 
-@pytest.mark.parametrize('name', EXAMPLES)
-def test_publish(amqp_url, name):
+@pytest.mark.parametrize('code, messages', EXAMPLES)
+def test_publish(amqp_url, code, messages):
     """In a process of its own, as a reactor runs once."""
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         channel = connection.channel()
         channel.exchange_declare('test', auto_delete=True)
         channel.queue_declare('test', exclusive=True)
         channel.queue_bind('test', 'test')
-        script = f'import readme\nreadme.run({EXAMPLES[name]!r}, {amqp_url!r})'
+        script = f'import readme\nreadme.run({code!r}, {amqp_url!r})'
         path = os.pathsep.join([str(TOP / 'tools'), *sys.path])
         done = subprocess.run([sys.executable, '-c', script],
                               env={
@@ -43,6 +54,5 @@ def test_publish(amqp_url, name):
                               capture_output=True,
                               text=True)
         assert (done.returncode, done.stderr) == (0, '')
-        assert 'Normal shutdown' in done.stdout
-        messages = channel.consume('test', auto_ack=True, inactivity_timeout=10)
-        assert next(messages)[2] == b'Test message.'
+        consumer = channel.consume('test', auto_ack=True, inactivity_timeout=10)
+        assert [next(consumer)[2] for _ in range(messages)] == [b'Test message.'] * messages

@@ -1,21 +1,17 @@
-"""A web application and the example in README.rst, on one loop with their connections."""
+"""A connection on the loop of a web application."""
 
 from __future__ import annotations
 
 import asyncio
-import pathlib
 
 import pika
 import pytest
-import readme
 from pika_tornado import TornadoConnection
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
-
-EXAMPLE, = readme.code_blocks(pathlib.Path(__file__).parents[2] / 'README.rst')
 
 
 class Publish(RequestHandler):
@@ -97,19 +93,3 @@ def test_inside_a_web_application(amqp_url, run):
         return await broker.closed
 
     assert isinstance(run(serve), pika.exceptions.ConnectionClosedByClient)
-
-
-def test_example_of_the_readme(amqp_url, run, capsys):
-
-    async def prepare():
-        broker = Broker(amqp_url)
-        await broker.opened
-        await asyncio.get_running_loop().run_in_executor(None,
-                                                         lambda: readme.run(EXAMPLE, amqp_url))
-        body = await broker.received.get()
-        broker.connection.close()
-        await broker.closed
-        return body
-
-    assert run(prepare) == b'Test message.'
-    assert 'Normal shutdown' in capsys.readouterr().out
