@@ -86,7 +86,7 @@ class Stream(protocol.Protocol):
         if self._step.address:
             try:
                 set_sock_opts(self._step.parameters.tcp_options, self.transport.getHandle())
-                self._start_tls()
+                self._begin()
             except Exception as error:
                 self.transport.abortConnection()
                 self._fail(error)
@@ -95,7 +95,8 @@ class Stream(protocol.Protocol):
                 getattr(self.transport, 'wrappedProtocol', None)):
             self._hand_over()
 
-    def _start_tls(self) -> None:
+    def _begin(self) -> None:
+        """TCP is there."""
         self._hand_over()
 
     def handshakeCompleted(self) -> None:
@@ -121,17 +122,18 @@ class Stream(protocol.Protocol):
 
     def _explained(self, cause: Any) -> Exception | None:
         parameters = self._step.parameters
-        # Older Twisted verifies the name of the host after the handshake.
-        verifying = hasattr(self.transport,
-                            'getPeerCertificate') and not (self._heard or cause is None or
-                                                           isinstance(cause, error.ConnectionLost))
-        if self._handed_over and not verifying:
+        if self._handed_over and not self._refused_late(cause):
             return None if cause is None else endpoints.lost_error(parameters, cause)
         result = tls_error(parameters,
                            f'TLS handshake failed: {cause or "the peer ended the connection"}',
                            cause)
         result.recoverable = cause is None or isinstance(cause, error.ConnectionLost)
         return result
+
+    def _refused_late(self, cause: Any) -> bool:
+        """Whether TLS of Twisted's, when older, has refused the host's name after the handshake."""
+        return (hasattr(self.transport, 'getPeerCertificate') and not self._heard and
+                cause is not None and not isinstance(cause, error.ConnectionLost))
 
     # What the connection asks.
 
@@ -171,7 +173,7 @@ class FilteredStream(Stream):
 
     _filter: TLSFilter | None = None  # it may never come to TLS
 
-    def _start_tls(self) -> None:
+    def _begin(self) -> None:
         self._filter = TLSFilter(self._step.parameters)
         self._filter.start()
         self._flush()
