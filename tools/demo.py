@@ -220,6 +220,12 @@ def libev(parameters: pika.URLParameters, queue: str) -> list[Phase]:
     return Callbacks('libev', LibevConnection, parameters, queue).phases
 
 
+def gevent(parameters: pika.URLParameters, queue: str) -> list[Phase]:
+    """GeventConnection."""
+    from pika_gevent import GeventConnection
+    return Callbacks('gevent', GeventConnection, parameters, queue).phases
+
+
 def twisted(parameters: pika.URLParameters, queue: str) -> list[Phase]:
     """TwistedConnection: Deferreds that are awaited."""
     from pika_twisted import TwistedConnection
@@ -264,7 +270,7 @@ def twisted(parameters: pika.URLParameters, queue: str) -> list[Phase]:
     return results[0]
 
 
-ADAPTERS = (blocking, select, asyncio, tornado, twisted, libev)
+ADAPTERS = (blocking, select, asyncio, tornado, twisted, libev, gevent)
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:

@@ -15,7 +15,7 @@ import readme
 
 TOP = pathlib.Path(__file__).parents[2]
 _, _, CALLBACKS, *ADAPTERS = readme.code_blocks(TOP / 'README.rst')
-NAMES = ('select', 'asyncio', 'tornado', 'libev', 'twisted')
+NAMES = ('select', 'asyncio', 'tornado', 'libev', 'gevent', 'twisted')
 SHORT = {
     name: CALLBACKS + code if 'on_open' in code else code for name, code in zip(NAMES, ADAPTERS)
 }

@@ -64,6 +64,7 @@ def test_dir_has_the_lazy_names():
     ('from pika.adapters.libev_connection import LibevConnection', 'pip install pika-libev'),
     ('from pika.adapters import AsyncioConnection', 'pip install pika-asyncio'),
     ('from pika.adapters import TornadoConnection', 'pip install pika-tornado'),
+    ('from pika.adapters.gevent_connection import GeventConnection', 'pip install pika-gevent'),
     ('from pika.adapters.twisted_connection import TwistedChannel', 'pip install pika-twisted'),
     ('import pika.adapters.tornado_connection as t; t.TornadoConnection',
      'pip install pika-tornado'),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pika.adapters import asyncio_connection as asyncio_connection
     from pika.adapters import blocking_connection as blocking_connection
+    from pika.adapters import gevent_connection as gevent_connection
     from pika.adapters import libev_connection as libev_connection
     from pika.adapters import select_connection as select_connection
     from pika.adapters import tornado_connection as tornado_connection
@@ -29,6 +30,7 @@ else:
             'TornadoConnection': 'pika_tornado:TornadoConnection',
             'asyncio_connection': 'pika.adapters.asyncio_connection',
             'blocking_connection': 'pika.adapters.blocking_connection',
+            'gevent_connection': 'pika.adapters.gevent_connection',
             'libev_connection': 'pika.adapters.libev_connection',
             'select_connection': 'pika.adapters.select_connection',
             'tornado_connection': 'pika.adapters.tornado_connection',
