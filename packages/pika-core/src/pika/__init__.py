@@ -5,7 +5,7 @@ own, which are imported when they are first looked at: `pika.BlockingConnection`
 pika-blocking, `pika.SelectConnection` in pika-select.
 """
 
-__version__ = '0.1.0'
+__version__ = '1.5.0'
 
 import logging
 
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 
     from pika import adapters
     from pika import tcp_socket_opts as tcp_socket_opts
+    from pika.transport.base_connection import BaseConnection as BaseConnection
 else:
     from pika import _adapters
     __getattr__, __dir__ = _adapters.lazy(
         globals(), {
+            'BaseConnection': 'pika.transport.base_connection:BaseConnection',
             'BlockingConnection': 'pika_blocking:BlockingConnection',
             'SelectConnection': 'pika_select:SelectConnection',
             'adapters': 'pika.adapters',
