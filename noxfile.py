@@ -28,7 +28,7 @@ nox.needs_version = '>=2025.10.14'
 nox.options.default_venv_backend = 'uv|virtualenv'
 nox.options.download_python = 'never'
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ['lint', 'typecheck', 'tests', 'integration', 'build']
+nox.options.sessions = ['lint', 'typecheck', 'tests', 'integration', 'dropin', 'build']
 
 TOP = pathlib.Path(__file__).parent
 sys.path.append(str(TOP / 'tools'))
@@ -216,6 +216,21 @@ def integration(session: nox.Session) -> None:
         print(line)
     if versions and len(missing) == len(versions):
         session.error('none of these versions of RabbitMQ is here')
+
+
+@nox.session(python=ENDS[-1:], requires=['build'])
+def dropin(session: nox.Session) -> None:
+    """What programs and instrumentation for pika 1.4 ask for, against RabbitMQ."""
+    folder = TOP / 'tools' / 'dropin'
+    install(session, *PACKAGES)
+    session.run('python', str(folder / 'surface.py'), 'compare', str(folder / 'pika-1.4.4.json'),
+                str(folder / 'gaps.txt'))
+    # OpenTelemetry asks for a distribution called pika; its wheel here has no file.
+    session.install(str(folder / 'pika'), '--constraint', str(CONSTRAINTS))
+    session.install('opentelemetry-instrumentation-pika', 'opentelemetry-sdk', 'pytest', 'trustme')
+    pytest(session, ['-p', 'pytest_rabbitmq', str(folder / 'tests')],
+           session.posargs,
+           PYTHONPATH=str(TOP / 'tools'))
 
 
 @nox.session

@@ -13,7 +13,7 @@ import logging
 from time import monotonic
 
 from pika import events, exceptions, frame, spec
-from pika.protocol import ENDED, OPENED
+from pika.protocol import CLOSING_CONNECTION, ENDED, OPENED
 from pika.validators import require_callback
 
 from pika_blocking import connecting
@@ -25,7 +25,7 @@ from pika_blocking.schedule import Mailbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Any, Callable, ClassVar
 
@@ -106,6 +106,21 @@ class BlockingConnection:
     def is_closed(self) -> bool:
         """Whether the connection has ended."""
         return self._driver.protocol.state == ENDED
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether this side has closed it and the broker has not answered: while `close` waits."""
+        return self._driver.protocol.state == CLOSING_CONNECTION
+
+    @property
+    def params(self) -> Parameters:
+        """A copy of the parameters, those that led to a broker, with what was negotiated."""
+        return self._driver.protocol.parameters
+
+    @property
+    def server_properties(self) -> Mapping[str, Any]:  # a table holds whatever the broker sends
+        """What the broker tells of itself: 'product', 'version', 'capabilities' and others."""
+        return self._driver.protocol.server_properties
 
     @property
     def basic_nack_supported(self) -> bool:

@@ -13,7 +13,9 @@ from pika_blocking import BlockingConnection
 
 
 def test_open_and_close(connection):
-    assert connection.is_open and not connection.is_closed
+    assert connection.is_open and not connection.is_closing and not connection.is_closed
+    assert connection.server_properties['product'] == 'RabbitMQ'
+    assert connection.params.heartbeat == 60  # as the broker and we have agreed
     for capability in ('basic_nack', 'consumer_cancel_notify', 'exchange_exchange_bindings',
                        'publisher_confirms'):
         assert getattr(connection, capability) is True

@@ -19,6 +19,7 @@ from collections import deque
 from pika import events, exceptions, frame, spec
 from pika import protocol as pika_protocol
 from pika.channel import FLUSH_AT, Channel
+from pika.handshake import PRODUCT as PRODUCT
 from pika.parameters import ConnectionParameters as ConnectionParameters
 from pika.parameters import Parameters as Parameters
 from pika.parameters import SSLOptions as SSLOptions
@@ -152,6 +153,7 @@ class Connection:
         self._opened = False
         self._aborted = False  # closed by the client before it was open
         self._ended = False
+        self.params: Parameters
         self._renew()
         if on_open_callback is not None:
             self.add_on_open_callback(on_open_callback)

@@ -26,6 +26,8 @@ DONE = 'done'
 # Bytes that a broker takes before tuning: RabbitMQ's initial_frame_max, 4096 before 4.1 (rule 2).
 INITIAL_FRAME_MAX = 8192
 
+PRODUCT = 'Pika Python Client Library'  # what pika 1.x calls itself
+
 CAPABILITIES = {
     'authentication_failure_close': True,
     'basic.nack': True,
@@ -154,7 +156,7 @@ class Handshake:
     def _client_properties(self) -> dict[str, Any]:  # a table holds whatever can be sent
         from pika import __version__  # the package imports this module
         properties: dict[str, Any] = {
-            'product': 'Pika Python Client Library',
+            'product': PRODUCT,
             'platform': 'Python ' + '.'.join(map(str, sys.version_info[:3])),
             'version': __version__,
             'information': 'pika-core, AMQP 0-9-1 without I/O',

@@ -2817,6 +2817,6 @@ _WITH_CONTENT = frozenset((
 ))
 
 
-def has_content(method_number: int) -> bool:
+def has_content(methodNumber: int) -> bool:  # as pika 1.x has it
     """Say whether a content header and a body follow the method with this index."""
-    return method_number in _WITH_CONTENT
+    return methodNumber in _WITH_CONTENT

@@ -67,6 +67,15 @@ class Timer:
             self._loop._timer_cancelled()
 
 
+class PollEvents:
+    """The bits of what descriptors are watched for, and of what they are found to be."""
+
+    READ = 1
+    WRITE = 4
+    ERROR = 8
+    HANGUP = 16  # pika 1.x has it; here a hang-up shows as what is watched, and is read
+
+
 class IOLoop:
     """The loop of `SelectConnection`; several connections may share one.
 
@@ -78,9 +87,9 @@ class IOLoop:
     above 1023.
     """
 
-    READ = 1
-    WRITE = 4
-    ERROR = 8
+    READ = PollEvents.READ
+    WRITE = PollEvents.WRITE
+    ERROR = PollEvents.ERROR
 
     def __init__(self) -> None:
         self._ready: deque[Callback] = deque()
