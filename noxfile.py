@@ -37,7 +37,7 @@ import rabbitmq_tree  # noqa: E402 (it lies in tools)
 
 DIST = TOP / 'build' / 'dist'
 CONSTRAINTS = DIST / 'constraints.txt'
-SOURCES = ('noxfile.py', 'bench', 'packages', 'tools')
+SOURCES = ('noxfile.py', 'bench', 'examples', 'packages', 'tools')
 # What the generator of pika/spec.py needs too. Another version may format otherwise.
 FORMATTERS = ('yapf ==0.43.*', 'tomli; python_version < "3.11"')
 # Seconds that one test may take.
@@ -228,9 +228,20 @@ def dropin(session: nox.Session) -> None:
     # OpenTelemetry asks for a distribution called pika; its wheel here has no file.
     session.install(str(folder / 'pika'), '--constraint', str(CONSTRAINTS))
     session.install('opentelemetry-instrumentation-pika', 'opentelemetry-sdk', 'pytest', 'trustme')
+    # What the examples are compared with; in an environment of its own, as it is `pika` too.
+    reference = pathlib.Path(session.create_tmp()) / 'pika-1.4'
+    session.run('python', '-m', 'venv', '--clear', str(reference))
+    session.run(str(reference / 'bin/python'),
+                '-m',
+                'pip',
+                'install',
+                '-q',
+                'pika==1.4.4',
+                external=True)
     pytest(session, ['-p', 'pytest_rabbitmq', str(folder / 'tests')],
            session.posargs,
-           PYTHONPATH=str(TOP / 'tools'))
+           PYTHONPATH=str(TOP / 'tools'),
+           PIKA_1_4=str(reference / 'bin/python'))
 
 
 @nox.session
