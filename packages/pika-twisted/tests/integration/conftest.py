@@ -269,6 +269,7 @@ def by_an_endpoint():
 def default_reactor():
     """The reactor that Twisted takes by itself here."""
     from twisted.internet import reactor
+    reactor.suggestThreadPoolSize(1)  # of the resolver's threads, which are counted with all others
     if not reactor.running:
         reactor.startRunning(installSignalHandlers=False)
     return reactor
