@@ -265,19 +265,28 @@ def by_an_endpoint():
     return EndpointDriver
 
 
+def running(reactor):
+    """The reactor runs, one turn at a time, until the session ends; then nothing of it is left."""
+    reactor.suggestThreadPoolSize(1)  # of the resolver's threads, which are counted with all others
+    if not reactor.running:
+        reactor.startRunning(installSignalHandlers=False)
+    yield reactor
+    reactor.getThreadPool().stop()  # else the process waits for its threads
+    for waker in list(reactor._internalReaders):
+        reactor.removeReader(waker)
+        waker.connectionLost(None)
+
+
 @pytest.fixture(scope='session')
 def default_reactor():
     """The reactor that Twisted takes by itself here."""
     from twisted.internet import reactor
-    reactor.suggestThreadPoolSize(1)  # of the resolver's threads, which are counted with all others
-    if not reactor.running:
-        reactor.startRunning(installSignalHandlers=False)
-    return reactor
+    yield from running(reactor)
 
 
 @pytest.fixture(scope='session')
 def asyncio_reactor():
     """One on a loop of asyncio."""
-    reactor = asyncioreactor.AsyncioSelectorReactor(asyncio.new_event_loop())
-    reactor.startRunning(installSignalHandlers=False)
-    return reactor
+    loop = asyncio.new_event_loop()
+    yield from running(asyncioreactor.AsyncioSelectorReactor(loop))
+    loop.close()

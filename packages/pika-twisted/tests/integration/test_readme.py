@@ -13,7 +13,7 @@ import pytest
 import readme
 from pika import URLParameters
 from pika_twisted import TwistedConnection
-from twisted.internet import defer, reactor
+from twisted.internet import defer
 
 README = pathlib.Path(__file__).parents[2] / 'README.rst'
 PUBLISH, CONSUME = readme.code_blocks(README)
@@ -39,10 +39,8 @@ def run(code, url, installs):
 
 
 @pytest.fixture
-def broker_has(amqp_url):
+def broker_has(amqp_url, default_reactor):
     """Runs a coroutine function with a channel of a broker that has what the examples need."""
-    if not reactor.running:
-        reactor.startRunning(installSignalHandlers=False)
 
     def has(todo):
 
@@ -59,7 +57,7 @@ def broker_has(amqp_url):
         results = []
         defer.ensureDeferred(do()).addBoth(results.append)
         while not results:
-            reactor.iterate(0.01)
+            default_reactor.iterate(0.01)
         return results[0]
 
     return has
