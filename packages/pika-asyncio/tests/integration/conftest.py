@@ -9,9 +9,16 @@ from pika_testing.contract.callbacks import CallbackDriver
 
 @pytest.fixture
 def make_driver(new_loop):
+    streams = []
+
+    class Connection(AsyncioConnection):
+
+        def _open_stream(self, *arguments):
+            streams.append(super()._open_stream(*arguments))
+            return streams[-1]
 
     class Driver(CallbackDriver):
-        connection_class = AsyncioConnection
+        connection_class = Connection
 
         def new_loop(self):
             loop = new_loop()
@@ -27,6 +34,9 @@ def make_driver(new_loop):
             return self.loop.call_soon_threadsafe(callback)
 
         def close_loop(self):
+            # TLS of asyncio closes when the peer has said so, or the connection has waited enough.
+            self.run(lambda: all(stream._ended or stream._transport is None for stream in streams),
+                     15)
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
 
