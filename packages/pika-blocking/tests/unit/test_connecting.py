@@ -35,6 +35,9 @@ def failure(parameters: ConnectionParameters | list[ConnectionParameters]) -> Ex
     assert (error.host, error.port) == (last.host, last.port)
     assert f'{last.host}:{last.port}' in str(error)
     if before:
+        deadline = time.monotonic() + 10  # the server, a thread here, closes its end too
+        while open_files() > before and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert open_files() <= before
     return error
 
