@@ -175,15 +175,15 @@ def tests(session: nox.Session, package: str) -> None:
 def integration(session: nox.Session) -> None:
     """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions.
 
-    On the oldest Python frameworks are the oldest that packages allow (dependency group
-    ``oldest``). On the newest one, packages with ``newest = true`` in ``tool.rabbitmq`` meet the
+    On the oldest Python that packages allow, where it is here, so are the oldest frameworks
+    (dependency group ``oldest``). On the newest one here, packages with ``newest = true`` in ``tool.rabbitmq`` meet the
     newest RabbitMQ, where it can be had.
     """
     versions = list(itertools.takewhile(rabbitmq_tree.SUITES.__contains__, session.posargs))
     names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
     install(session, *names)
     install_test_requirements(session, *names)
-    if session.python == ENDS[0]:
+    if session.python == PYTHONS[0]:  # newer ones cannot run them
         install_test_requirements(session, *names, group='oldest')
     session.install('pytest', 'pytest-xdist', 'trustme')
     folders = {name: str(PACKAGES[name]['path'] / 'tests/integration') for name in names}
@@ -191,7 +191,7 @@ def integration(session: nox.Session) -> None:
     if versions:
         runs = [(version, [tools, *folders.values()]) for version in versions]
     else:
-        newest = [] if session.python == ENDS[0] else [
+        newest = [] if session.python != ENDS[-1] else [
             folders.pop(name)
             for name in names
             if PACKAGES[name]['tool'].get('rabbitmq', {}).get('newest')

@@ -31,8 +31,8 @@ class GeventConnection(StreamConnection):
         it is that of the last address and attempt, and has those before it in `errors`. Without a
         callback `ioloop.start()` raises it.
       on_close_callback: called with the connection and the reason when it has ended.
-      custom_ioloop: an `IOLoop` to share, or a hub of gevent; None: a loop of its own on the hub of
-        this thread.
+      custom_ioloop: an `IOLoop` to share, or the hub of this thread; None: a loop of its own there,
+        which holds a watcher of the hub until `ioloop.close()`. Who reconnects shares one.
       internal_connection_workflow: False: do not connect.
     """
 

@@ -286,6 +286,9 @@ class TwistedConnection(DeferredConnection):
         `on_open_callback`; fails with the reason when that was not to be.
       closed: fires with the reason (an exception as a result, not a failure) when a connection that
         was open has ended, as that of a `TwistedProtocolConnection`.
+
+    Raises:
+      ParameterTypeError, ParameterValueError: no parameters, or a callback that cannot be called.
     """
 
     def __init__(self,
