@@ -175,9 +175,9 @@ def tests(session: nox.Session, package: str) -> None:
 def integration(session: nox.Session) -> None:
     """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions.
 
-    On the oldest Python that packages allow, where it is here, so are the oldest frameworks
-    (dependency group ``oldest``). On the newest one here, packages with ``newest = true`` in ``tool.rabbitmq`` meet the
-    newest RabbitMQ, where it can be had.
+    On the oldest Python that packages allow, where it is here, frameworks are the oldest they allow
+    (dependency group ``oldest``). On the newest one here, packages with ``newest = true`` in
+    ``tool.rabbitmq`` meet the newest RabbitMQ, where it can be had.
     """
     versions = list(itertools.takewhile(rabbitmq_tree.SUITES.__contains__, session.posargs))
     names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
