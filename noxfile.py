@@ -237,6 +237,9 @@ def dropin(session: nox.Session) -> None:
                 'install',
                 '-q',
                 'pika==1.4.4',
+                'gevent',
+                'tornado',
+                'twisted',
                 external=True)
     pytest(session, ['-p', 'pytest_rabbitmq', str(folder / 'tests')],
            session.posargs,

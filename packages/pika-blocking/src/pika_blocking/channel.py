@@ -75,7 +75,7 @@ class BlockingChannel:
     def __enter__(self) -> BlockingChannel:
         return self
 
-    def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None,
+    def __exit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
                  traceback: TracebackType | None) -> None:
         if self.is_open:
             self.close()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     BlockedCallback = Callable[['BlockingConnection', frame.Method[spec.Connection.Blocked]],
                                object]
+    CloseCallback = Callable[['BlockingConnection', Exception], object]
     UnblockedCallback = Callable[['BlockingConnection', frame.Method[spec.Connection.Unblocked]],
                                  object]
 
@@ -69,6 +70,7 @@ class BlockingConnection:
         self._channels: dict[int, BlockingChannel] = {}
         self._blocked_callbacks: list[BlockedCallback] = []
         self._unblocked_callbacks: list[UnblockedCallback] = []
+        self._close_callbacks: list[CloseCallback] = []
         self._reason: Exception | None = None
         self._reason_told = False
         # Channels that the broker closed while nobody waited for an answer on them.
@@ -86,7 +88,7 @@ class BlockingConnection:
     def __enter__(self) -> BlockingConnection:
         return self
 
-    def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None,
+    def __exit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
                  traceback: TracebackType | None) -> None:
         if self.is_open:
             self.close()
@@ -189,6 +191,8 @@ class BlockingConnection:
                 self._driver.poison()
             raise
         self._reason_told = True
+        if not self._dispatcher.running:
+            self._tell_end()
         if self._reason is not None and not isinstance(self._reason,
                                                        exceptions.ConnectionClosedByClient):
             raise self._reason
@@ -297,6 +301,23 @@ class BlockingConnection:
             raise self._wrong_state()
         self._mailbox.put(callback)
 
+    def add_on_close_callback(self, callback: CloseCallback) -> None:
+        """Run `callback(connection, reason)` when the connection has ended.
+
+        That is at the end of `close`, or where callbacks run, before the reason is raised there. A
+        call that only waits for its answer raises the reason; the next `process_data_events` runs
+        the callback.
+
+        reason: `ConnectionClosedByClient`, `ConnectionClosedByBroker`, `StreamLostError` or another
+        `AMQPConnectionError`.
+
+        Raises:
+          ConnectionWrongStateError: the connection is not open.
+        """
+        require_callback(callback)
+        self._require_open()
+        self._close_callbacks.append(callback)
+
     def add_on_connection_blocked_callback(self, callback: BlockedCallback) -> None:
         """Run `callback(connection, method_frame)` when the broker stops to read what is published.
 
@@ -385,6 +406,11 @@ class BlockingConnection:
         if timer is not None and (deadline is None or timer < deadline):
             deadline = timer
         self._driver.step(deadline, wake=True)
+
+    def _tell_end(self) -> None:
+        assert self._reason is not None
+        while self._close_callbacks:
+            self._close_callbacks.pop(0)(self, self._reason)
 
     # What to raise.
 
@@ -475,6 +501,8 @@ class BlockingConnection:
         self._channels.clear()
         if by_client:
             self._dispatcher.clear()
+        if self._close_callbacks:
+            self._dispatcher.put(self._tell_end)
         no_answer = by_client and isinstance(event.reason.__cause__, TimeoutError)
         if no_answer:
             LOGGER.info('Closed without the broker: %s; %s bytes were not taken',

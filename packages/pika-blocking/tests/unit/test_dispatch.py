@@ -511,3 +511,69 @@ def test_connection_closed_by_the_broker_while_consuming(serve):
             call()
         assert again.value.__cause__ is caught.value
     assert channel.is_closed and connection.is_closed
+
+
+# The end.
+
+
+def test_close_runs_callbacks_of_the_end(serve):
+    seen = []
+    with BlockingConnection(serve(idle)) as connection:
+        connection.add_on_close_callback(lambda *told: seen.append(told))
+    (who, reason), = seen
+    assert who is connection
+    assert isinstance(reason, exceptions.ConnectionClosedByClient)
+    with pytest.raises(exceptions.ConnectionWrongStateError):
+        connection.add_on_close_callback(print)
+
+
+def closing(peer):
+    """A broker that closes the connection when it hears of a queue."""
+    peer.open_channel()
+    peer.hear(spec.Queue.Purge)
+    peer.say(spec.Connection.Close(320, 'CONNECTION_FORCED', 0, 0), channel=0)
+    peer.hear(spec.Connection.CloseOk)
+
+
+def test_a_call_raises_the_end_and_the_next_dispatch_runs_callbacks(serve):
+    seen = []
+    connection = BlockingConnection(serve(closing))
+    connection.add_on_close_callback(lambda connection, reason: seen.append(reason))
+    with pytest.raises(exceptions.ConnectionClosedByBroker) as caught:
+        connection.channel().queue_purge('q')
+    assert seen == []
+    connection.process_data_events()
+    assert seen == [caught.value]
+    with pytest.raises(exceptions.ConnectionWrongStateError):
+        connection.process_data_events()
+    assert seen == [caught.value]
+
+
+def test_callbacks_of_the_end_run_before_a_dispatch_raises_it(serve):
+
+    def play(peer):
+        peer.open_channel()
+        peer.say(spec.Connection.Close(320, 'CONNECTION_FORCED', 0, 0), channel=0)
+        peer.hear(spec.Connection.CloseOk)
+
+    seen = []
+    connection = BlockingConnection(serve(play))
+    connection.channel()
+    connection.add_on_close_callback(lambda connection, reason: seen.append(reason))
+    with pytest.raises(exceptions.ConnectionClosedByBroker) as caught:
+        connection.process_data_events(5)
+    assert seen == [caught.value]
+
+
+def test_callbacks_of_the_end_run_after_the_callback_that_closes(serve):
+    seen = []
+
+    def on_message(channel, method, properties, body):
+        connection.close()
+        seen.append('closed')
+
+    connection = BlockingConnection(serve(consumer(b'1')))
+    connection.add_on_close_callback(lambda connection, reason: seen.append(type(reason)))
+    connection.channel().basic_consume('q', on_message, auto_ack=True)
+    connection.process_data_events(5)
+    assert seen == ['closed', exceptions.ConnectionClosedByClient]

@@ -33,19 +33,29 @@ if TYPE_CHECKING:
 
     from pika import adapters
     from pika import tcp_socket_opts as tcp_socket_opts
-    from pika.transport.base_connection import BaseConnection as BaseConnection
+    from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflow
+    from pika.transport.base_connection import BaseConnection
 else:
     from pika import _adapters
     __getattr__, __dir__ = _adapters.lazy(
         globals(), {
-            'BaseConnection': 'pika.transport.base_connection:BaseConnection',
-            'BlockingConnection': 'pika_blocking:BlockingConnection',
-            'SelectConnection': 'pika_select:SelectConnection',
-            'adapters': 'pika.adapters',
-            'tcp_socket_opts': 'pika.tcp_socket_opts',
+            'AMQPConnectionWorkflow':
+                'pika.adapters.utils.connection_workflow:AMQPConnectionWorkflow',
+            'BaseConnection':
+                'pika.transport.base_connection:BaseConnection',
+            'BlockingConnection':
+                'pika_blocking:BlockingConnection',
+            'SelectConnection':
+                'pika_select:SelectConnection',
+            'adapters':
+                'pika.adapters',
+            'tcp_socket_opts':
+                'pika.tcp_socket_opts',
         })
 
 __all__ = [
+    'AMQPConnectionWorkflow',
+    'BaseConnection',
     'BasicProperties',
     'BlockingConnection',
     'ConnectionParameters',

@@ -5,7 +5,8 @@ confirms. A channel object belongs to one channel of the broker: once that has e
 everything, also when the number is in use again.
 
 Without a `callback` a declare, bind, delete, purge, cancel or confirm is sent with nowait: the
-broker does not answer, and an error closes the channel. The other methods are answered in any case.
+broker does not answer, and an error closes the channel. `nowait=False` has it answered all the
+same, so that what is called next waits for it. The other methods are answered in any case.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pika.validators import require_callback
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
     from typing import Any, ClassVar, NoReturn, TypeVar, Union
+
+    from typing_extensions import Self
 
     from pika import amqp_object
     from pika.connection import Connection
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     OnMessage = Callable[['Channel', Basic.Deliver, BasicProperties, bytes], object]
     OnGetOk = Callable[['Channel', Basic.GetOk, BasicProperties, bytes], object]
     OnReturn = Callable[['Channel', Basic.Return, BasicProperties, bytes], object]
+    Answerable = Union[Basic.Cancel, Confirm.Select, Exchange.Declare, Exchange.Delete,
+                       Exchange.Bind, Exchange.Unbind, Queue.Declare, Queue.Bind, Queue.Purge,
+                       Queue.Delete]
     OnConfirm = OnReply[Union[Basic.Ack, Basic.Nack]]
 
 LOGGER = logging.getLogger(__name__)
@@ -42,6 +49,8 @@ FLUSH_AT = 65536  # bytes that do not wait for the end of the turn
 
 class Channel:
     """A channel; `Connection.channel` makes and opens them.
+
+    As a context manager it is closed at the end of the block, unless it is closed or closing.
 
     All methods raise `ChannelWrongStateError` when the channel is not open, with the reason of its
     end as `__cause__`, and `ParameterTypeError`, `ParameterValueError` or `ShortStringTooLong`,
@@ -191,6 +200,14 @@ class Channel:
         self._state = self.CLOSING
         self.connection._flush_soon()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        if self._state in (self.OPEN, self.OPENING):
+            self.close()
+
     # Messages.
 
     def basic_publish(self,
@@ -280,7 +297,9 @@ class Channel:
 
     def basic_cancel(self,
                      consumer_tag: str = '',
-                     callback: OnReply[Basic.CancelOk] | None = None) -> None:
+                     callback: OnReply[Basic.CancelOk] | None = None,
+                     *,
+                     nowait: bool | None = None) -> None:
         """End a consumer.
 
         What is still delivered is given back to the broker, or handed over if `auto_ack` was set.
@@ -294,7 +313,7 @@ class Channel:
             LOGGER.info('basic_cancel: channel %s has no consumer %r', self.channel_number,
                         consumer_tag)
             return
-        self._call(spec.Basic.Cancel(consumer_tag, callback is None), callback)
+        self._ask(spec.Basic.Cancel(consumer_tag), callback, nowait)
         del self._consumers[consumer_tag]
 
     def basic_get(self, queue: str, callback: OnGetOk, auto_ack: bool = False) -> None:
@@ -332,7 +351,9 @@ class Channel:
 
     def confirm_delivery(self,
                          ack_nack_callback: OnConfirm,
-                         callback: OnReply[Confirm.SelectOk] | None = None) -> None:
+                         callback: OnReply[Confirm.SelectOk] | None = None,
+                         *,
+                         nowait: bool | None = None) -> None:
         """Have the broker confirm what is published from now on.
 
         ack_nack_callback: called with the frame of each `spec.Basic.Ack` or `spec.Basic.Nack`; its
@@ -346,7 +367,7 @@ class Channel:
         if not (self.connection.publisher_confirms and self.connection.basic_nack):
             raise exceptions.MethodNotImplemented(
                 'confirm.select: the broker has no publisher confirms')
-        self._call(spec.Confirm.Select(callback is None), callback)
+        self._ask(spec.Confirm.Select(), callback, nowait)
         if ack_nack_callback not in self._on_confirm:
             self._on_confirm.append(ack_nack_callback)
 
@@ -367,45 +388,52 @@ class Channel:
                          auto_delete: bool = False,
                          internal: bool = False,
                          arguments: Arguments | None = None,
-                         callback: OnReply[Exchange.DeclareOk] | None = None) -> None:
+                         callback: OnReply[Exchange.DeclareOk] | None = None,
+                         *,
+                         nowait: bool | None = None) -> None:
         """Make an exchange, or with `passive` see whether it exists (else 404 closes the channel).
 
         durable: it survives a restart of the broker. auto_delete: it goes with its last binding.
         internal: only other exchanges publish to it. One that exists with other properties closes
         the channel with 406.
         """
-        self._call(
+        self._ask(
             spec.Exchange.Declare(0, exchange, exchange_type, passive, durable, auto_delete,
-                                  internal, callback is None, arguments), callback)
+                                  internal, False, arguments), callback, nowait)
 
     def exchange_delete(self,
                         exchange: str | None = None,
                         if_unused: bool = False,
-                        callback: OnReply[Exchange.DeleteOk] | None = None) -> None:
+                        callback: OnReply[Exchange.DeleteOk] | None = None,
+                        *,
+                        nowait: bool | None = None) -> None:
         """Delete an exchange; `if_unused`: 406 closes the channel if it has bindings."""
-        self._call(spec.Exchange.Delete(0, exchange or '', if_unused, callback is None), callback)
+        self._ask(spec.Exchange.Delete(0, exchange or '', if_unused), callback, nowait)
 
     def exchange_bind(self,
                       destination: str,
                       source: str,
                       routing_key: str = '',
                       arguments: Arguments | None = None,
-                      callback: OnReply[Exchange.BindOk] | None = None) -> None:
+                      callback: OnReply[Exchange.BindOk] | None = None,
+                      *,
+                      nowait: bool | None = None) -> None:
         """Have `source` pass on to `destination` what the routing key or `arguments` select."""
-        self._call(
-            spec.Exchange.Bind(0, destination, source, routing_key, callback is None, arguments),
-            callback)
+        self._ask(spec.Exchange.Bind(0, destination, source, routing_key, False, arguments),
+                  callback, nowait)
 
     def exchange_unbind(self,
                         destination: str | None = None,
                         source: str | None = None,
                         routing_key: str = '',
                         arguments: Arguments | None = None,
-                        callback: OnReply[Exchange.UnbindOk] | None = None) -> None:
+                        callback: OnReply[Exchange.UnbindOk] | None = None,
+                        *,
+                        nowait: bool | None = None) -> None:
         """Undo an `exchange_bind` of the same arguments."""
-        self._call(
-            spec.Exchange.Unbind(0, destination or '', source or '', routing_key, callback is None,
-                                 arguments), callback)
+        self._ask(
+            spec.Exchange.Unbind(0, destination or '', source or '', routing_key, False, arguments),
+            callback, nowait)
 
     # Queues.
 
@@ -416,7 +444,9 @@ class Channel:
                       exclusive: bool = False,
                       auto_delete: bool = False,
                       arguments: Arguments | None = None,
-                      callback: OnReply[Queue.DeclareOk] | None = None) -> None:
+                      callback: OnReply[Queue.DeclareOk] | None = None,
+                      *,
+                      nowait: bool | None = None) -> None:
         """Make a queue, or with `passive` see whether it exists (else 404 closes the channel).
 
         queue: '' lets the broker choose a name, which `callback` gets.
@@ -424,22 +454,24 @@ class Channel:
         goes with it; 405 for others. auto_delete: it goes with its last consumer. One that exists
         with other properties closes the channel with 406.
         """
-        self._call(
-            spec.Queue.Declare(0, queue, passive, durable, exclusive, auto_delete, callback is None,
-                               arguments), callback)
+        self._ask(
+            spec.Queue.Declare(0, queue, passive, durable, exclusive, auto_delete, False,
+                               arguments), callback, nowait)
 
     def queue_bind(self,
                    queue: str,
                    exchange: str,
                    routing_key: str | None = None,
                    arguments: Arguments | None = None,
-                   callback: OnReply[Queue.BindOk] | None = None) -> None:
+                   callback: OnReply[Queue.BindOk] | None = None,
+                   *,
+                   nowait: bool | None = None) -> None:
         """Have an exchange pass on to a queue what the routing key or `arguments` select.
 
         routing_key: None is the name of the queue.
         """
         key = queue if routing_key is None else routing_key
-        self._call(spec.Queue.Bind(0, queue, exchange, key, callback is None, arguments), callback)
+        self._ask(spec.Queue.Bind(0, queue, exchange, key, False, arguments), callback, nowait)
 
     def queue_unbind(self,
                      queue: str,
@@ -451,23 +483,29 @@ class Channel:
         key = queue if routing_key is None else routing_key
         self._call(spec.Queue.Unbind(0, queue, exchange or '', key, arguments), callback)
 
-    def queue_purge(self, queue: str, callback: OnReply[Queue.PurgeOk] | None = None) -> None:
+    def queue_purge(self,
+                    queue: str,
+                    callback: OnReply[Queue.PurgeOk] | None = None,
+                    *,
+                    nowait: bool | None = None) -> None:
         """Drop the messages of a queue that are not delivered yet.
 
         `method_frame.method.message_count` says how many.
         """
-        self._call(spec.Queue.Purge(0, queue, callback is None), callback)
+        self._ask(spec.Queue.Purge(0, queue), callback, nowait)
 
     def queue_delete(self,
                      queue: str,
                      if_unused: bool = False,
                      if_empty: bool = False,
-                     callback: OnReply[Queue.DeleteOk] | None = None) -> None:
+                     callback: OnReply[Queue.DeleteOk] | None = None,
+                     *,
+                     nowait: bool | None = None) -> None:
         """Delete a queue; `if_unused`, `if_empty`: 406 if it has consumers, messages.
 
         `method_frame.method.message_count` is the number of messages that went with it.
         """
-        self._call(spec.Queue.Delete(0, queue, if_unused, if_empty, callback is None), callback)
+        self._ask(spec.Queue.Delete(0, queue, if_unused, if_empty), callback, nowait)
 
     # Transactions.
 
@@ -492,6 +530,15 @@ class Channel:
             self._raise_wrong_state()
         self._protocol.call(self.channel_number, method, callback)
         self.connection._flush_soon()
+
+    def _ask(self, method: Answerable, callback: Callable[..., object] | None,
+             nowait: bool | None) -> None:
+        """Send a method that the broker answers unless it is told that nobody listens."""
+        if nowait and callback is not None:
+            raise exceptions.ParameterValueError('nowait', nowait,
+                                                 'False or None where there is a callback')
+        method.nowait = callback is None if nowait is None else nowait
+        self._call(method, callback)
 
     def _send(self, method: Basic.Nack | Basic.Reject) -> None:
         if self._state != self.OPEN:

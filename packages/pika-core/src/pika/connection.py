@@ -28,6 +28,7 @@ from pika.parameters import URLParameters as URLParameters
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
     from typing import Any, ClassVar, NoReturn, Protocol, Union
 
     from typing_extensions import Self
@@ -86,7 +87,8 @@ class Connection:
     """A connection to a broker; it begins to connect when it is made, and the loop does the rest.
 
     For programs, who use a subclass such as `pika.SelectConnection`: of `on_open_error_callback`
-    and `on_close_callback` exactly one is called, once.
+    and `on_close_callback` exactly one is called, once. As a context manager it is closed, or given
+    up, at the end of the block, unless it is closed or closing already.
 
     Args:
       parameters: where and how to connect; a copy is kept. None: `ConnectionParameters()`.
@@ -298,6 +300,14 @@ class Connection:
         else:
             self._aborted = True
             self._call_soon(self._dispatch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        if not (self.is_closing or self.is_closed):
+            self.close()
 
     def update_secret(
         self,

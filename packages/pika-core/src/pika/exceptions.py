@@ -267,6 +267,48 @@ class AMQPHeartbeatTimeout(AMQPConnectionError):
     _default = 'Nothing arrived from the broker for longer than the heartbeat timeout'
 
 
+# Errors of connecting; pika 1.x had them outside of the tree of AMQPError, and in
+# `pika.adapters.utils.connection_workflow`, where they are, too.
+
+
+class AMQPConnectorException(AMQPConnectionError):
+    """Base of the errors of one attempt to connect that did not come as far as AMQP."""
+
+
+class AMQPConnectorStackTimeout(AMQPConnectorException):
+    """The peer did not finish the handshake within `stack_timeout`."""
+
+    _default = 'The peer did not finish the handshake within stack_timeout'
+
+
+class AMQPConnectorPhaseErrorBase(AMQPConnectorException):
+    """An attempt failed at one phase: with `exception`, which is the `__cause__` as well."""
+
+    def __init__(self,
+                 exception: Exception | None,
+                 *args: object,
+                 host: str | None = None,
+                 port: int | None = None,
+                 phase: str | None = None) -> None:
+        super().__init__(*args, host=host, port=port, phase=phase)
+        self.exception = exception
+        self.__cause__ = exception
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.exception, *self.args), self.__dict__
+
+    def _text(self) -> str:
+        return super()._text() if self.args or self.exception is None else str(self.exception)
+
+
+class AMQPConnectorSocketConnectError(AMQPConnectorPhaseErrorBase):
+    """No TCP connection."""
+
+
+class AMQPConnectorTransportSetupError(AMQPConnectorPhaseErrorBase):
+    """No TLS on the TCP connection."""
+
+
 # Errors of a channel
 
 

@@ -184,7 +184,7 @@ class Protocol:
 
     def _on_handshake_timeout(self, now: float) -> None:
         self._give_up(
-            exceptions.AMQPConnectionError(
+            exceptions.AMQPConnectorStackTimeout(
                 f'timeout: the peer sent no {self._handshake.awaits} within '
                 f'{self.parameters.stack_timeout:g} s'))
 

@@ -16,6 +16,7 @@ from operator import index as _index
 
 from pika import amqp_object, data, exceptions
 from pika.delivery_mode import DeliveryMode
+from pika.exchange_type import ExchangeType as ExchangeType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -41,6 +41,15 @@ def test_channel_opens(connection, log, calls):
         channel.open()
 
 
+def test_channel_is_a_context_manager(connection, channel):
+    with channel as entered:
+        assert entered is channel
+    assert channel.is_closing
+    with channel:  # closes no second time
+        pass
+    assert [type(method) for method in connection.sent()] == [spec.Channel.Close]
+
+
 def test_channel_numbers(connection):
     assert [connection.channel().channel_number for _ in range(3)] == [1, 2, 3]
     assert connection.channel(7).channel_number == 7
@@ -350,6 +359,34 @@ def test_consumer_tags_are_made(channel):
         channel.basic_consume('q', print, consumer_tag=tags[0])
 
 
+@pytest.mark.parametrize('call', [
+    lambda channel, **how: channel.queue_declare('q', **how),
+    lambda channel, **how: channel.queue_bind('q', 'e', **how),
+    lambda channel, **how: channel.queue_purge('q', **how),
+    lambda channel, **how: channel.queue_delete('q', **how),
+    lambda channel, **how: channel.exchange_declare('e', **how),
+    lambda channel, **how: channel.exchange_bind('e', 'f', **how),
+    lambda channel, **how: channel.exchange_unbind('e', 'f', **how),
+    lambda channel, **how: channel.exchange_delete('e', **how),
+    lambda channel, **how: channel.confirm_delivery(print, **how),
+    lambda channel, **how: channel.basic_cancel(channel.consumer_tags[0], **how),
+])
+def test_nowait_as_a_keyword(connection, channel, call, log):
+    connection.hears(spec.Basic.ConsumeOk(channel.basic_consume('q', log('message'))))
+    connection.sent()
+    with pytest.raises(ValueError, match='nowait must be False or None'):
+        call(channel, callback=log('reply'), nowait=True)
+    assert connection.sent() == []
+    call(channel, nowait=False)
+    assert [method.nowait for method in connection.sent()] == [False]
+
+
+def test_nowait_true_without_a_callback(connection, channel):
+    channel.queue_declare('q', nowait=True)
+    channel.queue_declare('r', callback=print, nowait=False)
+    assert [method.nowait for method in connection.sent()] == [True, False]
+
+
 def test_cancel_without_callback_is_nowait(connection, channel):
     channel.basic_consume('q', print, consumer_tag='c')
     connection.hears(spec.Basic.ConsumeOk('c'))
@@ -490,6 +527,8 @@ def test_signature(name, expected):
     parameters = list(inspect.signature(getattr(Channel, name)).parameters.values())[1:]
     shown = [
         parameter.name if parameter.default is inspect.Parameter.empty else
-        f'{parameter.name}={parameter.default!r}' for parameter in parameters
+        f'{parameter.name}={parameter.default!r}'
+        for parameter in parameters
+        if parameter.kind is not parameter.KEYWORD_ONLY  # not of pika 1.x
     ]
     assert ', '.join(shown) == expected

@@ -214,6 +214,18 @@ def test_stream_that_comes_after_close_is_aborted(make, log):
 # Closing.
 
 
+def test_connection_is_a_context_manager(connection, calls):
+    with connection as entered:
+        assert entered is connection
+    assert isinstance(connection.sent()[0], spec.Connection.Close)
+    with connection:  # closes no second time
+        pass
+    connection.hears(spec.Connection.CloseOk(), channel=0)
+    with connection:
+        assert connection.is_closed
+    assert connection.sent() == []
+
+
 def test_client_closes(connection, calls, log):
     channel = connection.open_channel()
     channel.add_on_close_callback(log('channel'))

@@ -13,6 +13,11 @@ from pika import exceptions, spec
 TREE = [
     ('AMQPError', Exception, ()),
     ('AMQPConnectionError', exceptions.AMQPError, ('refused',)),
+    ('AMQPConnectorException', exceptions.AMQPConnectionError, ('refused',)),
+    ('AMQPConnectorStackTimeout', exceptions.AMQPConnectorException, ('no Start',)),
+    ('AMQPConnectorPhaseErrorBase', exceptions.AMQPConnectorException, (None, 'refused')),
+    ('AMQPConnectorSocketConnectError', exceptions.AMQPConnectorPhaseErrorBase, (None, 'refused')),
+    ('AMQPConnectorTransportSetupError', exceptions.AMQPConnectorPhaseErrorBase, (None, 'no TLS')),
     ('AMQPHeartbeatTimeout', exceptions.AMQPConnectionError, ('silence',)),
     ('AuthenticationError', exceptions.AMQPConnectionError, ('PLAIN',)),
     ('ConnectionBlockedTimeout', exceptions.AMQPConnectionError, ('blocked',)),
@@ -92,6 +97,15 @@ def test_tree_is_complete():
 def test_channel_error_and_reentrancy_error_are_no_amqp_errors():
     assert not issubclass(exceptions.ChannelError, exceptions.AMQPError)
     assert not issubclass(exceptions.ReentrancyError, exceptions.AMQPError)
+
+
+def test_error_of_a_phase_says_what_its_exception_says():
+    refused = ConnectionRefusedError(111, 'Connection refused')
+    error = exceptions.AMQPConnectorSocketConnectError(refused)
+    assert error.exception is error.__cause__ is refused
+    assert str(error) == str(refused)
+    twin = pickle.loads(pickle.dumps(error))
+    assert (str(twin), twin.exception.errno) == (str(error), 111)
 
 
 # Where

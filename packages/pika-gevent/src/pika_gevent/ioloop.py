@@ -15,7 +15,10 @@ from gevent.event import Event  # type: ignore[import-untyped]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
     from typing import Any
+
+    from typing_extensions import Self
 
     Callback = Callable[[], object]
 
@@ -80,6 +83,13 @@ class IOLoop:
         for watch in self._watched.values():
             watch.stop()
         self._watched.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
 
     def call_later(self, delay: float, callback: Callback) -> Timer:
         """Have `callback` called in `delay` seconds; see `remove_timeout`."""

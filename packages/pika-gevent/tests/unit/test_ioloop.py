@@ -143,3 +143,10 @@ def test_open_error_without_a_callback_comes_out_of_start(loop):
     GeventConnection(pika.ConnectionParameters('no.such.host.invalid'), custom_ioloop=loop)
     with pytest.raises(socket.gaierror):
         loop.start()
+
+
+def test_loop_is_a_context_manager():
+    with IOLoop() as loop:
+        loop.add_callback(loop.stop)
+        loop.start()
+    assert not loop._waker.active

@@ -18,7 +18,10 @@ from pika_libev import signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
     from typing import Any
+
+    from typing_extensions import Self
 
     Callback = Callable[[Any, int], object]
 
@@ -114,6 +117,13 @@ class Loop:
         """Give libev's memory and descriptors back; a loop that was handed in is left alone."""
         if self._own:
             self._raw.destroy()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
 
     def _is_hubs(self) -> bool:
         """Whether it is the loop of this thread's hub, which only the hub's greenlet may run."""

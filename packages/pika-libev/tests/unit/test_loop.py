@@ -330,3 +330,10 @@ except ImportError as error:
 """
     assert subprocess.check_output([sys.executable, '-c', code],
                                    text=True) == 'pip install gevent\n'
+
+
+def test_loop_is_a_context_manager():
+    with Loop() as loop:
+        assert loop.start() is False
+    with pytest.raises(ValueError, match='destroyed'):
+        loop.start()

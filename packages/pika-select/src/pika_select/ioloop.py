@@ -21,6 +21,9 @@ from pika.adapters import select_connection
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
 
     Callback = Callable[[], object]
     Handler = Callable[[int, int], object]
@@ -159,6 +162,13 @@ class IOLoop:
         self._timers.clear()
         self._ready.clear()
         self._cancelled = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
 
     # Callbacks and timers.
 

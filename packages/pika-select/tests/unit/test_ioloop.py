@@ -455,3 +455,18 @@ def test_timer_that_is_further_away_than_a_selector_can_wait():
     loop.start()
     loop.call_later(0.01, loop.stop)
     loop.start()
+
+
+def test_loop_is_a_context_manager():
+    called = []
+    with IOLoop() as loop:
+        loop.add_callback(lambda: (called.append(1), loop.stop()))
+        loop.start()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            loop.add_handler(ours.fileno(), lambda fd, events: called.append(2), loop.READ)
+            theirs.send(b'x')
+            loop.close()
+            loop.call_later(0.05, loop.stop)
+            loop.start()
+    assert called == [1]

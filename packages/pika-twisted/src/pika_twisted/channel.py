@@ -20,11 +20,13 @@ from pika_twisted.waiting import Pending, fail
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
     from typing import Any, ClassVar, Optional, TypeVar, Union
 
     from pika import amqp_object
     from pika.data import FieldValue
     from twisted.internet.defer import Deferred
+    from typing_extensions import Self
 
     from pika_twisted.connection import DeferredConnection
     from pika_twisted.engine import Engine
@@ -149,6 +151,14 @@ class TwistedChannel:
         self._closers.append(closer)
         self._engine._flush_soon()
         return closer
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        if self.is_open:
+            await self.close()
 
     def flow(self, active: bool = True) -> Deferred[bool]:
         """Ask the broker to pause deliveries (False) or to go on; fires with what it does.

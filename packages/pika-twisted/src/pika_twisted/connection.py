@@ -27,6 +27,7 @@ from pika_twisted.waiting import Pending, fail
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
     from typing import Any
 
     from twisted.python.failure import Failure
@@ -141,6 +142,14 @@ class DeferredConnection:
         closer: defer.Deferred[Exception] = defer.Deferred()
         self._closers.append(closer)
         return closer
+
+    async def __aenter__(self) -> Self:
+        await self.ready
+        return self
+
+    async def __aexit__(self, exc_type: type[BaseException] | None, value: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        await self.close()
 
     def update_secret(self, new_secret: str,
                       reason: str) -> defer.Deferred[frame.Method[spec.Connection.UpdateSecretOk]]:

@@ -6,6 +6,7 @@ import pika_testing
 import pytest
 from pika import exceptions, frame, spec
 from pika_twisted import TwistedProtocolConnection
+from twisted.internet import defer
 
 
 def test_ready_after_connection_ready(result, new_scene):
@@ -44,6 +45,31 @@ def test_closed_once_nothing_is_left(scene, channel, result):
     assert isinstance(reason, exceptions.ConnectionClosedByClient)
     assert result(closing) is result(again) is result(scene.connection.close()) is reason
     assert scene.clock.getDelayedCalls() == []
+
+
+def test_async_context_managers(new_scene, result):
+    scene = new_scene()
+
+    async def use():
+        async with scene.connection as connection:
+            assert connection is scene.connection
+            async with await connection.channel() as channel:
+                assert channel.is_open
+            assert channel.is_closed
+        return connection
+
+    using = defer.Deferred.fromCoroutine(use())
+    assert not using.called
+    scene.handshake()
+    scene.hear()
+    scene.say(spec.Channel.OpenOk())
+    assert isinstance(scene.hear()[0], spec.Channel.Close)
+    scene.say(spec.Channel.CloseOk())
+    assert isinstance(scene.hear()[0], spec.Connection.Close)
+    scene.say(spec.Connection.CloseOk(), channel=0)
+    assert not using.called
+    scene.lose()
+    assert result(using).is_closed
 
 
 def test_peer_that_does_not_take_our_last_words(scene):

@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import copy
 
-from pika.adapters.utils.connection_workflow import (
-    AMQPConnectionWorkflowAborted,
-    AMQPConnectionWorkflowFailed,
-    AMQPConnectionWorkflowWrongState,
-)
+from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflow
 from pika.connection import Connection
 from pika.exceptions import ParameterTypeError, ParameterValueError
 from pika.parameters import Parameters
@@ -27,6 +23,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from pika.adapters.utils.connection_workflow import (
+        AMQPConnectionWorkflowAborted,
+        AMQPConnectionWorkflowFailed,
+    )
     from pika.connection import Timer, Transport
 
     Plan = Generator[endpoints.Step, endpoints.Outcome, Exception]
@@ -65,12 +65,13 @@ class BaseConnection(Connection):
 
     @classmethod
     def create_connection(
-            cls,
-            connection_configs: Sequence[Parameters],
-            on_done: Callable[[Self | AMQPConnectionWorkflowFailed | AMQPConnectionWorkflowAborted],
-                              object],
-            custom_ioloop: Any = None  # each adapter has its own loop
-    ) -> ConnectionWorkflow:
+        cls,
+        connection_configs: Sequence[Parameters],
+        on_done: Callable[[Self | AMQPConnectionWorkflowFailed | AMQPConnectionWorkflowAborted],
+                          object],
+        custom_ioloop: Any = None,  # each adapter has its own loop
+        workflow: AMQPConnectionWorkflow | None = None
+    ) -> AMQPConnectionWorkflow:
         """Connect to the first of several brokers that answers.
 
         All of them are tried in order, with all addresses of each, as often as
@@ -83,13 +84,15 @@ class BaseConnection(Connection):
             with an `AMQPConnectionWorkflowFailed`, whose `exceptions` say why, or with an
             `AMQPConnectionWorkflowAborted` after `abort()`.
           custom_ioloop: as for the constructor.
+          workflow: what is returned, a new one unless given.
 
         Returns:
           An object whose `abort()` gives up.
 
         Raises:
           ValueError: no parameters.
-          ParameterTypeError: something else than parameters.
+          ParameterTypeError: something else than parameters, or than an `AMQPConnectionWorkflow`.
+          AMQPConnectionWorkflowWrongState: the workflow has been used before.
         """
         configs = list(connection_configs)
         if not configs:
@@ -98,12 +101,18 @@ class BaseConnection(Connection):
             if not isinstance(config, Parameters):
                 raise ParameterTypeError('connection_configs', config, 'Parameters', secret=True)
         require_callback(on_done, 'on_done')
+        if workflow is None:
+            workflow = AMQPConnectionWorkflow()
+        elif not isinstance(workflow, AMQPConnectionWorkflow):
+            raise ParameterTypeError('workflow', workflow, 'an AMQPConnectionWorkflow or None')
+        workflow._claim(on_done)
         factory: Any = cls  # adapters have constructors with `custom_ioloop`
         connection: Self = factory(configs[0],
                                    custom_ioloop=custom_ioloop,
                                    internal_connection_workflow=False)
-        return ConnectionWorkflow(connection, endpoints.endpoint_plan(copy.deepcopy(configs)),
-                                  on_done)
+        workflow._watch(connection)
+        connection._follow(endpoints.endpoint_plan(copy.deepcopy(configs)))
+        return workflow
 
     # What the loop gives.
 
@@ -236,42 +245,3 @@ class BaseConnection(Connection):
             return
         self._cancel_step_timer()
         self.connection_made(transport, started)
-
-
-class ConnectionWorkflow:
-    """What `create_connection` returns; only `abort` is for programs."""
-
-    def __init__(self, connection: BaseConnection, plan: Plan, on_done: Callable[...,
-                                                                                 object]) -> None:
-        self._connection = connection
-        self._on_done = on_done
-        self._aborted = self._done = False
-        connection.add_on_open_callback(self._finish)
-        connection.add_on_open_error_callback(lambda connection, error: self._fail(error))
-        connection._follow(plan)
-
-    def abort(self) -> None:
-        """Give up; `on_done` gets an `AMQPConnectionWorkflowAborted` in a later turn of the loop.
-
-        Raises:
-          AMQPConnectionWorkflowWrongState: `on_done` has been called, or `abort` before.
-        """
-        if self._done or self._aborted:
-            raise AMQPConnectionWorkflowWrongState()
-        self._aborted = True
-        connection = self._connection
-        if connection.is_open:  # and `on_done` is due, but has not been called
-            connection.add_on_close_callback(lambda connection, reason: self._fail(reason))
-        if not connection.is_closed:
-            connection.close()
-
-    def _finish(self, outcome: object) -> None:
-        if not self._done and not (self._aborted and outcome is self._connection):
-            self._done = True
-            self._on_done(outcome)
-
-    def _fail(self, error: Exception) -> None:
-        if self._aborted:
-            self._finish(AMQPConnectionWorkflowAborted())
-        else:
-            self._finish(AMQPConnectionWorkflowFailed([*getattr(error, 'errors', ()), error]))

@@ -18,7 +18,11 @@ from __future__ import annotations
 import socket
 from collections import deque
 
-from pika.exceptions import AMQPConnectionError, StreamLostError
+from pika.exceptions import (
+    AMQPConnectionError,
+    AMQPConnectorSocketConnectError,
+    StreamLostError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,18 +73,17 @@ class NameResolutionError(AMQPConnectionError, socket.gaierror):
     """The host has no address; `errno` is that of the resolver. Also a `socket.gaierror`."""
 
 
-class ConnectError(AMQPConnectionError):
-    """No TCP connection: refused, unreachable, timed out; its `__cause__` is the `OSError`."""
+class ConnectError(AMQPConnectorSocketConnectError):
+    """No TCP connection: refused, unreachable, timed out; its `exception` is the `OSError`."""
 
 
 def connect_error(step: Connect, error: OSError) -> ConnectError:
     """Make the error that says: this address cannot be connected to."""
-    result = ConnectError(f'cannot connect to {step.address[0]} port {step.address[1]}: {error}',
-                          host=step.parameters.host,
-                          port=step.parameters.port,
-                          phase='connect')
-    result.__cause__ = error
-    return result
+    return ConnectError(error,
+                        f'cannot connect to {step.address[0]} port {step.address[1]}: {error}',
+                        host=step.parameters.host,
+                        port=step.parameters.port,
+                        phase='connect')
 
 
 def endpoint_plan(configs: Sequence[Parameters]) -> Generator[Step, Outcome, Exception]:

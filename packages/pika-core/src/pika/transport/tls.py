@@ -10,7 +10,11 @@ from __future__ import annotations
 import ssl
 from collections import deque
 
-from pika.exceptions import AMQPConnectionError, StreamLostError
+from pika.exceptions import (
+    AMQPConnectionError,
+    AMQPConnectorTransportSetupError,
+    StreamLostError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +34,8 @@ _NOT_TLS = frozenset(
     ['WRONG_VERSION_NUMBER', 'UNKNOWN_PROTOCOL', 'HTTP_REQUEST', 'PACKET_LENGTH_TOO_LONG'])
 
 
-class TLSError(AMQPConnectionError):
-    """The TLS handshake failed; the text keeps OpenSSL's reason, `__cause__` is the `ssl.SSLError`.
+class TLSError(AMQPConnectorTransportSetupError):
+    """The TLS handshake failed; the text keeps OpenSSL's reason, `exception` is the `ssl.SSLError`.
 
     It is `recoverable` only where the connection broke: certificates and settings stay as they are.
     """
@@ -39,9 +43,8 @@ class TLSError(AMQPConnectionError):
 
 def tls_error(parameters: Parameters, text: str, cause: Exception | None = None) -> TLSError:
     """Make the error that says: no TLS connection to this host."""
-    error = TLSError(text, host=parameters.host, port=parameters.port, phase='TLS')
+    error = TLSError(cause, text, host=parameters.host, port=parameters.port, phase='TLS')
     error.recoverable = not isinstance(cause, (ssl.SSLError, ValueError))
-    error.__cause__ = cause
     return error
 
 

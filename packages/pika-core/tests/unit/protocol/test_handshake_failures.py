@@ -297,7 +297,7 @@ def test_server_says_nothing(make_client, at, awaited):
     assert client.protocol.next_timeout() == 15.0
     client.at(14.9)
     client.protocol.handle_timeout(15.0)
-    check(client.ends(), exceptions.AMQPConnectionError,
+    check(client.ends(), exceptions.AMQPConnectorStackTimeout,
           f'timeout: the peer sent no Connection.{awaited} within 15 s')
     client.says()
 
