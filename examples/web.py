@@ -27,20 +27,25 @@ class Broker:
                                             on_close_callback=self.on_close)
 
     def on_open(self, connection):
+        """Open a channel."""
         connection.channel(on_open_callback=self.on_channel_open)
 
     def on_close(self, connection, reason):
+        """Tell who waits."""
         print('closed:', reason.reply_text)
         self.closed.set()
 
     def on_channel_open(self, channel):
+        """Declare the exchange."""
         self.channel = channel
         channel.exchange_declare(EXCHANGE, 'fanout', auto_delete=True, callback=self.on_exchange)
 
     def on_exchange(self, frame):
+        """Declare a queue."""
         self.channel.queue_declare('', exclusive=True, callback=self.on_queue)
 
     def on_queue(self, frame):
+        """Bind it and consume."""
         queue = frame.method.queue
         self.channel.queue_bind(queue, EXCHANGE)
         self.channel.basic_consume(queue,
@@ -49,6 +54,7 @@ class Broker:
                                    callback=lambda frame: self.opened.set())
 
     def on_message(self, channel, method, properties, body):
+        """Keep the message."""
         self.messages.append(body.decode())
         self.arrived.set()
 
@@ -57,10 +63,12 @@ class Messages(tornado.web.RequestHandler):
     """POST publishes the body, GET lists what has been consumed."""
 
     def post(self):
+        """Publish."""
         self.application.settings['broker'].channel.basic_publish(EXCHANGE, '', self.request.body)
         self.set_status(202)
 
     def get(self):
+        """List."""
         self.write({'messages': self.application.settings['broker'].messages})
 
 

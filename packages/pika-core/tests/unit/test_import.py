@@ -106,7 +106,9 @@ def test_misspelt_name_is_an_attribute_error(module):
 
 
 def test_lazy_name_is_the_adapters_own(tmp_path):
-    (tmp_path / 'pika_select.py').write_text('class SelectConnection: pass\nclass IOLoop: pass\n')
+    (tmp_path / 'pika_select.py').write_text('class SelectConnection: pass\n'
+                                             'class IOLoop: pass\n'
+                                             'class PollEvents: pass\n')
     code = (f'sys.path.insert(0, {str(tmp_path)!r})\n'
             'import pika, pika_select\n'
             'from pika.adapters.select_connection import SelectConnection\n'

@@ -16,8 +16,6 @@ import socket
 import time
 from collections import deque
 
-from pika.adapters import select_connection
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +40,7 @@ _LONGEST_WAIT = 86400.0
 
 def _new_selector() -> selectors.BaseSelector:
     """The one of SELECT_TYPE, else the best there is."""
+    from pika.adapters import select_connection  # which imports this
     wanted = select_connection.SELECT_TYPE
     if wanted is None:
         return selectors.DefaultSelector()

@@ -1,6 +1,7 @@
 """The paths of the adapters in pika 1.x; the adapters themselves are other distributions.
 
-Rule: what is here and below are names, and nothing is imported before somebody looks at it.
+Rule: nothing is imported before somebody looks at it. A module below imports its adapter, and names
+only what the first release of that had: adapters of any age stand beside one core.
 """
 
 TYPE_CHECKING = False

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pika_select import IOLoop as IOLoop
-    from pika_select import PollEvents as PollEvents
-    from pika_select import SelectConnection as SelectConnection
-else:
-    from pika import _adapters
-    __getattr__, __dir__ = _adapters.lazy(
-        globals(), {
-            'IOLoop': 'pika_select:IOLoop',
-            'PollEvents': 'pika_select:PollEvents',
-            'SelectConnection': 'pika_select:SelectConnection',
-        })
+from pika import _adapters
+
+_adapters.load('pika_select')  # or say how to get it
+
+from pika_select import IOLoop as IOLoop  # noqa: E402
+from pika_select import PollEvents as PollEvents  # noqa: E402
+from pika_select import SelectConnection as SelectConnection  # noqa: E402
 
 # Set it to 'epoll', 'kqueue', 'poll' or 'select' to have each `IOLoop` that starts use that one.
 SELECT_TYPE: str | None = None
