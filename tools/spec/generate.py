@@ -149,7 +149,7 @@ def _encode(fields: list[Field]) -> Iterator[str]:
     done += [f'[{", ".join(pieces)}]'] if pieces else []
     yield f'        return {" + ".join(done)}'
     yield '    except _REFUSED as error:'
-    yield '        _blame(self, error)'
+    yield '        return _encode_again(self, error)'
 
 
 def _from_bytes(fields: list[Field]) -> Iterator[str]:

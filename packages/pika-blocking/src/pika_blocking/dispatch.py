@@ -74,8 +74,8 @@ class Dispatcher:
         now = monotonic()
         self.running = True
         try:
-            for callback in self._mailbox.take_all():
-                self._ready.append(callback)
+            # Before messages, as in pika 1.x: mostly they acknowledge earlier ones.
+            self._ready.extendleft(reversed(self._mailbox.take_all()))
             while True:
                 timer = self.timers.take_due(now)
                 if timer is None:

@@ -11,6 +11,7 @@ Writing refuses what does not fit and names it; reading raises `ProtocolSyntaxEr
 
 from __future__ import annotations
 
+import copy
 import struct
 from operator import index as _index
 
@@ -80,6 +81,7 @@ _OCTETS = tuple(bytes((number,)) for number in range(256))
 
 # What a bad value makes the straight-line code below raise.
 _REFUSED = (AttributeError, IndexError, UnicodeEncodeError, struct.error)
+_BYTES_TAKEN = ('BasicProperties', 'Basic.Publish')
 _LIMITS = {'octet': 0xFF, 'short': 0xFFFF, 'long': 0xFFFFFFFF, 'longlong': 0xFFFFFFFFFFFFFFFF}
 # What may be there, by the type of a field or by its name.
 _ALLOWED = {
@@ -117,6 +119,24 @@ def _blame(subject: amqp_object.Method | BasicProperties, error: Exception) -> N
         secret = kind == 'longstr'  # responses and secrets are
         raise exceptions.ParameterTypeError(name, value, allowed, secret=secret) from None
     raise error
+
+
+def _encode_again(subject: amqp_object.Method | BasicProperties, error: Exception) -> list[bytes]:
+    """Encode what has bytes for a short string, or say what is wrong.
+
+    pika 1.x takes them for properties, and for where to publish to; names of queues are str.
+    """
+    values = vars(subject) if subject.NAME in _BYTES_TAKEN else {}
+    texts = {
+        name: str(values[name], 'utf-8', 'surrogateescape')
+        for name, kind in subject._fields
+        if kind == 'shortstr' and isinstance(values.get(name), bytes)
+    }
+    if not texts:
+        _blame(subject, error)
+    twin = copy.copy(subject)
+    vars(twin).update(texts)
+    return twin.encode()
 
 
 def _long_string(value: bytes | str) -> bytes:
@@ -197,7 +217,7 @@ class Connection(amqp_object.Class):
                     _I.pack(len(locales)), locales
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -251,7 +271,7 @@ class Connection(amqp_object.Class):
                     _B.pack(len(locale)), locale
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -290,7 +310,7 @@ class Connection(amqp_object.Class):
                 challenge = _long_string(self.challenge)
                 return [_I.pack(len(challenge)), challenge]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -321,7 +341,7 @@ class Connection(amqp_object.Class):
                 response = _long_string(self.response)
                 return [_I.pack(len(response)), response]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -358,7 +378,7 @@ class Connection(amqp_object.Class):
             try:
                 return [_HIH.pack(self.channel_max, self.frame_max, self.heartbeat)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -391,7 +411,7 @@ class Connection(amqp_object.Class):
             try:
                 return [_HIH.pack(self.channel_max, self.frame_max, self.heartbeat)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -434,7 +454,7 @@ class Connection(amqp_object.Class):
                     _B.pack(1 if self.insist else 0)
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -469,7 +489,7 @@ class Connection(amqp_object.Class):
                 known_hosts = self.known_hosts.encode('utf-8', 'surrogateescape')
                 return [_B.pack(len(known_hosts)), known_hosts]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -514,7 +534,7 @@ class Connection(amqp_object.Class):
                     _HH.pack(self.class_id, self.method_id)
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -558,7 +578,7 @@ class Connection(amqp_object.Class):
                 reason = self.reason.encode('utf-8', 'surrogateescape')
                 return [_B.pack(len(reason)), reason]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -604,7 +624,7 @@ class Connection(amqp_object.Class):
                 reason = self.reason.encode('utf-8', 'surrogateescape')
                 return [_I.pack(len(new_secret)), new_secret, _B.pack(len(reason)), reason]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -656,7 +676,7 @@ class Channel(amqp_object.Class):
                 out_of_band = self.out_of_band.encode('utf-8', 'surrogateescape')
                 return [_B.pack(len(out_of_band)), out_of_band]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -686,7 +706,7 @@ class Channel(amqp_object.Class):
                 channel_id = _long_string(self.channel_id)
                 return [_I.pack(len(channel_id)), channel_id]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -722,7 +742,7 @@ class Channel(amqp_object.Class):
                     raise AttributeError
                 return [_B.pack(1 if self.active else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -752,7 +772,7 @@ class Channel(amqp_object.Class):
                     raise AttributeError
                 return [_B.pack(1 if self.active else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -796,7 +816,7 @@ class Channel(amqp_object.Class):
                     _HH.pack(self.class_id, self.method_id)
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -864,7 +884,7 @@ class Access(amqp_object.Class):
                             (16 if self.read else 0))
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -899,7 +919,7 @@ class Access(amqp_object.Class):
             try:
                 return [_H.pack(self.ticket)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -967,7 +987,7 @@ class Exchange(amqp_object.Class):
                 data.encode_table(pieces, self.arguments, parameter='arguments')
                 return pieces
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1027,7 +1047,7 @@ class Exchange(amqp_object.Class):
                     _B.pack((1 if self.if_unused else 0) | (2 if self.nowait else 0))
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1092,7 +1112,7 @@ class Exchange(amqp_object.Class):
                 data.encode_table(pieces, self.arguments, parameter='arguments')
                 return pieces
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1167,7 +1187,7 @@ class Exchange(amqp_object.Class):
                 data.encode_table(pieces, self.arguments, parameter='arguments')
                 return pieces
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1253,7 +1273,7 @@ class Queue(amqp_object.Class):
                 data.encode_table(pieces, self.arguments, parameter='arguments')
                 return pieces
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1296,7 +1316,7 @@ class Queue(amqp_object.Class):
                     _II.pack(self.message_count, self.consumer_count)
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1353,7 +1373,7 @@ class Queue(amqp_object.Class):
                 data.encode_table(pieces, self.arguments, parameter='arguments')
                 return pieces
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1403,7 +1423,7 @@ class Queue(amqp_object.Class):
                 queue = self.queue.encode('utf-8', 'surrogateescape')
                 return [_HB.pack(self.ticket, len(queue)), queue, _B.pack(1 if self.nowait else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1435,7 +1455,7 @@ class Queue(amqp_object.Class):
             try:
                 return [_I.pack(self.message_count)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1482,7 +1502,7 @@ class Queue(amqp_object.Class):
                             (4 if self.nowait else 0))
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1517,7 +1537,7 @@ class Queue(amqp_object.Class):
             try:
                 return [_I.pack(self.message_count)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1565,7 +1585,7 @@ class Queue(amqp_object.Class):
                 data.encode_table(pieces, self.arguments, parameter='arguments')
                 return pieces
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1628,7 +1648,7 @@ class Basic(amqp_object.Class):
                     _IHB.pack(self.prefetch_size, self.prefetch_count, 1 if self.global_qos else 0)
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1694,7 +1714,7 @@ class Basic(amqp_object.Class):
                 data.encode_table(pieces, self.arguments, parameter='arguments')
                 return pieces
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1732,7 +1752,7 @@ class Basic(amqp_object.Class):
                 consumer_tag = self.consumer_tag.encode('utf-8', 'surrogateescape')
                 return [_B.pack(len(consumer_tag)), consumer_tag]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1768,7 +1788,7 @@ class Basic(amqp_object.Class):
                 consumer_tag = self.consumer_tag.encode('utf-8', 'surrogateescape')
                 return [_B.pack(len(consumer_tag)), consumer_tag, _B.pack(1 if self.nowait else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1800,7 +1820,7 @@ class Basic(amqp_object.Class):
                 consumer_tag = self.consumer_tag.encode('utf-8', 'surrogateescape')
                 return [_B.pack(len(consumer_tag)), consumer_tag]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1849,7 +1869,7 @@ class Basic(amqp_object.Class):
                     _B.pack((1 if self.mandatory else 0) | (2 if self.immediate else 0))
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1902,7 +1922,7 @@ class Basic(amqp_object.Class):
                     _B.pack(len(routing_key)), routing_key
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1959,7 +1979,7 @@ class Basic(amqp_object.Class):
                     _B.pack(len(routing_key)), routing_key
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -1999,7 +2019,7 @@ class Basic(amqp_object.Class):
                 queue = self.queue.encode('utf-8', 'surrogateescape')
                 return [_HB.pack(self.ticket, len(queue)), queue, _B.pack(1 if self.no_ack else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2048,7 +2068,7 @@ class Basic(amqp_object.Class):
                     _I.pack(self.message_count)
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2084,7 +2104,7 @@ class Basic(amqp_object.Class):
                 cluster_id = self.cluster_id.encode('utf-8', 'surrogateescape')
                 return [_B.pack(len(cluster_id)), cluster_id]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2118,7 +2138,7 @@ class Basic(amqp_object.Class):
             try:
                 return [_QB.pack(self.delivery_tag, 1 if self.multiple else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2150,7 +2170,7 @@ class Basic(amqp_object.Class):
             try:
                 return [_QB.pack(self.delivery_tag, 1 if self.requeue else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2178,7 +2198,7 @@ class Basic(amqp_object.Class):
             try:
                 return [_B.pack(1 if self.requeue else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2210,7 +2230,7 @@ class Basic(amqp_object.Class):
             try:
                 return [_B.pack(1 if self.requeue else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2257,7 +2277,7 @@ class Basic(amqp_object.Class):
                              (1 if self.multiple else 0) | (2 if self.requeue else 0))
                 ]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2348,7 +2368,7 @@ class Confirm(amqp_object.Class):
             try:
                 return [_B.pack(1 if self.nowait else 0)]
             except _REFUSED as error:
-                _blame(self, error)
+                return _encode_again(self, error)
 
         @classmethod
         def from_bytes(cls, encoded: bytes, offset: int = 0, end: int = -1) -> Self:
@@ -2541,7 +2561,7 @@ class BasicProperties(amqp_object.Properties):
                 text = self.cluster_id.encode('utf-8', 'surrogateescape')
                 pieces += (_OCTETS[len(text)], text)
         except _REFUSED as error:
-            _blame(self, error)
+            return _encode_again(self, error)
         pieces[0] = _H.pack(flags)
         return pieces
 

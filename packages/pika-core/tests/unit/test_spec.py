@@ -279,7 +279,7 @@ def test_a_base_is_no_method() -> None:
     (spec.BasicProperties(timestamp=1.5), 'timestamp', TypeError),
     (spec.BasicProperties(timestamp=-1), 'timestamp', ValueError),
     (spec.BasicProperties(app_id='x' * 256), 'app_id', exceptions.ShortStringTooLong),
-    (spec.BasicProperties(content_type=b'a/b'), 'content_type', TypeError),
+    (spec.BasicProperties(content_type=bytearray(b'a/b')), 'content_type', TypeError),
     (spec.BasicProperties(delivery_mode='2'), 'delivery_mode', TypeError),
     (spec.BasicProperties(headers={'a': {
         'b': [1, 2, {3}]
@@ -543,3 +543,21 @@ def test_errors_are_what_pika_1_raised() -> None:
         spec.BasicProperties(priority=300).encode()
     with pytest.raises(AssertionError):
         spec.BasicProperties(expiration=1000).encode()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize('given, same', [
+    (spec.Basic.Publish(0, b'e', b'\xff'), spec.Basic.Publish(0, 'e', '\udcff')),
+    (spec.BasicProperties(correlation_id=b'1', priority=2, headers={'a':
+        1}), spec.BasicProperties(correlation_id='1', priority=2, headers={'a': 1})),
+])
+def test_bytes_for_a_short_string_as_in_pika_1(given, same):
+    before = dict(vars(given))
+    assert b''.join(given.encode()) == b''.join(same.encode())
+    assert vars(given) == before
+
+
+def test_bytes_for_a_short_string_hide_no_other_error():
+    with pytest.raises(ValueError, match='priority'):
+        spec.BasicProperties(correlation_id=b'1', priority=300).encode()
+    with pytest.raises(exceptions.ShortStringTooLong, match='^exchange'):
+        spec.Basic.Publish(0, b'e' * 256).encode()

@@ -118,7 +118,7 @@ REFUSED = {
     'exchange': dict(exchange='x' * 256),
     'routing_key': dict(routing_key='\u00e9' * 128),
     'routing_key of another type': dict(routing_key=[]),
-    'exchange of another type': dict(exchange=b'x'),
+    'exchange of another type': dict(exchange=bytearray(b'x')),
     'priority': dict(properties=spec.BasicProperties(priority=300)),
     'expiration': dict(properties=spec.BasicProperties(expiration=1000)),
     'headers.a[1].b': dict(properties=spec.BasicProperties(headers={'a': [0, {
