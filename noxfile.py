@@ -243,7 +243,7 @@ def dropin(session: nox.Session) -> None:
                 external=True)
     pytest(session, ['-p', 'pytest_rabbitmq', str(folder / 'tests')],
            session.posargs,
-           PYTHONPATH=str(TOP / 'tools'),
+           PYTHONPATH=os.pathsep.join([str(TOP / 'tools'), str(folder)]),
            PIKA_1_4=str(reference / 'bin/python'))
 
 

@@ -74,3 +74,30 @@ def on_message(channel: pika.adapters.blocking_connection.BlockingChannel,
 def start(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
     assert_type(channel.basic_consume('test', on_message), str)
     channel.start_consuming()
+
+
+def on_close(connection: pika.BlockingConnection, reason: Exception) -> None:
+    assert_type(connection.is_closing, bool)
+
+
+def manage(parameters: pika.ConnectionParameters) -> None:
+    with pika.BlockingConnection([parameters]) as connection, connection.channel() as channel:
+        assert_type(connection, pika.BlockingConnection)
+        assert_type(channel, pika.adapters.blocking_connection.BlockingChannel)
+        connection.add_on_close_callback(on_close)
+        connection.remove_timeout(connection.call_later(0.5, channel.stop_consuming))
+        connection.add_callback_threadsafe(lambda: channel.basic_ack(1))
+        assert_type(connection.params.port, int)
+        assert_type(channel.consumer_tags, list[str])
+        for method, properties, body in channel.basic_cancel('tag'):
+            assert_type(method.delivery_tag, int)
+            assert_type(properties, spec.BasicProperties)
+            assert_type(body, bytes)
+        try:
+            channel.basic_publish('', 'test', b'', mandatory=True)
+        except pika.exceptions.UnroutableError as error:
+            for message in error.messages:
+                assert_type(message.method.reply_code, int)
+        except pika.exceptions.ChannelClosedByBroker as error:
+            assert_type(error.reply_code, int)
+            assert_type(error.reply_text, str)

@@ -50,6 +50,39 @@ def on_done(
 
 pika.SelectConnection.create_connection([pika.ConnectionParameters()], on_done).abort()
 
+
+def use(connection: pika.SelectConnection) -> None:
+    loop = connection.ioloop
+    loop.remove_timeout(loop.call_later(1.5, loop.stop))
+    workflow = pika.AMQPConnectionWorkflow()
+    assert_type(
+        pika.SelectConnection.create_connection([connection.params], on_done, workflow=workflow),
+        pika.AMQPConnectionWorkflow)
+    with pika.adapters.select_connection.IOLoop() as made, connection as entered:
+        assert_type(made, pika.adapters.select_connection.IOLoop)
+        assert_type(entered, pika.SelectConnection)
+    with connection.channel() as channel:
+        assert_type(channel, Channel)
+        channel.queue_declare('test', nowait=False)
+        channel.basic_cancel('tag', nowait=True)
+        channel.confirm_delivery(on_confirm, callback=lambda frame: None)
+        channel.basic_get('test', on_get)
+        channel.flow(True, callback=on_flow)
+
+
+def on_confirm(method_frame: Method[spec.Basic.Ack | spec.Basic.Nack]) -> None:
+    assert_type(method_frame.method.delivery_tag, int)
+
+
+def on_get(channel: Channel, method: spec.Basic.GetOk, properties: pika.BasicProperties,
+           body: bytes) -> None:
+    assert_type(method.message_count, int)
+
+
+def on_flow(active: bool) -> None:
+    ...
+
+
 connection = pika.SelectConnection(pika.ConnectionParameters('localhost'),
                                    on_open_callback=on_open,
                                    on_close_callback=on_close)

@@ -46,6 +46,9 @@ async def use(connection: TwistedProtocolConnection) -> None:
     assert_type(message.properties, pika.BasicProperties)
     message.channel.basic_ack(message.method.delivery_tag)
     assert_type(await channel.flow(True), bool)
+    async with connection as entered, channel as used:
+        assert_type(entered, TwistedProtocolConnection)
+        assert_type(used, TwistedChannel)
     assert_type(channel.close(), Deferred[Exception])
     assert_type(await connection.close(), Exception)
 
