@@ -11,6 +11,7 @@ lines of a pattern of names and, behind ' -- ', why. A gap that is none any more
 """
 from __future__ import annotations
 
+import enum
 import fnmatch
 import importlib
 import inspect
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     # Names of parameters with their kind, and whether they have a default.
     Signature = Optional[list[tuple[str, str, bool]]]
 
-LOGGERS = ('LOGGER', 'LOG')
+INTERNAL = ('LOGGER', 'LOG', 'TYPE_CHECKING')
 
 
 def signature_of(value: Any) -> Signature:
     """The parameters of a callable; None of what has none, or does not say."""
-    if not callable(value):
+    if not callable(value) or isinstance(value, enum.EnumMeta):  # Python's own: by its version
         return None
     try:
         parameters = inspect.signature(value).parameters.values()
@@ -68,7 +69,7 @@ def record() -> dict[str, Signature]:
         module = importlib.import_module(info.name)
         names[info.name] = None
         for name, value in sorted(vars(module).items()):
-            if name.startswith('_') or name in LOGGERS or inspect.ismodule(value):
+            if name.startswith('_') or name in INTERNAL or inspect.ismodule(value):
                 continue
             if getattr(value, '__module__', info.name) != info.name or type(value) is TypeVar:
                 continue
