@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import differences
-import pytest
 
 PAGE = pathlib.Path(__file__).parents[3] / 'docs' / 'differences-from-pika-1.4.rst'
-
-
-@pytest.fixture(scope='session')
-def rules(broker):
-    return [
-        rule for path in differences.TRANSCRIPTS
-        for rule in differences.compare(path, os.environ['PIKA_1_4'], broker.url)
-    ]
 
 
 def test_what_differs_has_a_reason(rules):
