@@ -20,10 +20,8 @@ import os
 import pathlib
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 from typing import NamedTuple
 
@@ -181,8 +179,7 @@ def run(command: list[str], workload: Workload, messages: int, broker: Broker) -
         str(messages),
         str(workload.size), workload.option, broker.url, queue, *command[len(program):]
     ],
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE,
+                          capture_output=True,
                           text=True,
                           timeout=300,
                           check=False)

@@ -33,7 +33,8 @@ def text(result: dict[str, Any]) -> str:
                          f'   {wall:,.1f}')
     lines += ['', 'import, CPU ms beyond a bare interpreter']
     lines += [
-        f'  {name:24}{statistics.median(times):12,.1f}' for name, times in result['imports'].items()
+        f'  {name:24}{statistics.median(times):12,.1f}'
+        for name, times in result['imports'].items()
     ]
     return '\n'.join(lines)
 
@@ -53,9 +54,8 @@ def plot(result: dict[str, Any], path: pathlib.Path) -> None:
         row = sorted(figures[workload].items(), key=lambda item: -median(item[1]))
         names = [client for client, _ in row]
         colours = [
-            '#888888' if name == 'rabbitmq-c' else
-            '#cc6633' if name.startswith(('pika 1.4', 'py-', 'aio', 'amqps')) else '#336699'
-            for name in names
+            '#888888' if name == 'rabbitmq-c' else '#cc6633' if name.startswith(
+                ('pika 1.4', 'py-', 'aio', 'amqps')) else '#336699' for name in names
         ]
         axis.barh(names, [median(rounds) for _, rounds in row], color=colours)
         axis.set_title(workload)

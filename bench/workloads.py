@@ -103,11 +103,15 @@ def codec_delivery() -> Workload:
             reader.feed(data)
             place = reader.next()
             while place is not None:
-                frame.decode_method(reader.buffer, place[2], place[3])
-                whole = content.take_whole(reader.buffer, reader.offset, 1, MAX_PAYLOAD)
-                assert whole is not None
-                spec.BasicProperties.from_raw(whole[0])
-                reader.offset = whole[2]
+                method = frame.decode_method(reader.buffer, place[2], place[3])
+                incoming = content.IncomingContent(method)
+                header = reader.next()
+                assert header is not None
+                incoming.header(reader.buffer, header[2], header[3])
+                body = reader.next()
+                assert body is not None and incoming.properties is not None
+                incoming.whole_frame(reader.buffer, body[2], body[3])
+                spec.BasicProperties.from_raw(incoming.properties)
                 done += 1
                 place = reader.next()
         return done

@@ -35,7 +35,8 @@ async def publish(connection, channel):
 async def confirm(connection, channel):
     """See `measure`."""
     channel = await connection.channel(publisher_confirms=True)
-    exchange, body, window = channel.default_exchange, TASK.body, asyncio.Semaphore(int(TASK.option))
+    exchange, body, window = channel.default_exchange, TASK.body, asyncio.Semaphore(int(
+        TASK.option))
 
     async def send():
         try:

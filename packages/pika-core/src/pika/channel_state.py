@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, ClassVar
 
     from pika import amqp_object
+    from pika.consumers import Consumer
     from pika.outbox import Outbox
 
 OPENING = 'opening'
@@ -211,6 +212,13 @@ class ChannelState:
                                                      incoming.body)
 
     # Messages.
+
+    def consumer_of(self, tag: str) -> Consumer | None:
+        """The consumer to which a message may be handed at once, without a second look."""
+        if self.phase != OPEN or self.incoming is not None:
+            return None
+        consumer = self.consumers.by_tag.get(tag)
+        return consumer if consumer is not None and consumer.cancel is None else None
 
     def on_deliver(self, method: spec.Basic.Deliver, properties: spec.BasicProperties,
                    body: bytes) -> events.Event | None:

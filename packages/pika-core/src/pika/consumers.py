@@ -30,10 +30,14 @@ class Consumer:
 
 
 class Consumers:
-    """Consumers by tag, and the messages that are to go back."""
+    """Consumers by tag, and the messages that are to go back.
+
+    Attributes:
+      by_tag: those to which the broker may deliver for long.
+    """
 
     def __init__(self) -> None:
-        self._by_tag: dict[str, Consumer] = {}
+        self.by_tag: dict[str, Consumer] = {}
         # Cancelled with nowait: messages may come until the answer to a later call proves that the
         # broker knows.
         self._fading: dict[str, Consumer] = {}
@@ -41,34 +45,34 @@ class Consumers:
 
     def check_new(self, tag: str) -> None:
         """Raise DuplicateConsumerTag if the channel has a consumer with that tag."""
-        if tag in self._by_tag or tag in self._fading:
+        if tag in self.by_tag or tag in self._fading:
             raise DuplicateConsumerTag(tag)
 
     def add(self, tag: str, owner: Any, no_ack: bool) -> None:
         """Register a consumer."""
-        self._by_tag[tag] = Consumer(owner, no_ack)
+        self.by_tag[tag] = Consumer(owner, no_ack)
 
     def find(self, tag: str) -> Consumer | None:
         """The consumer to which a message for `tag` is due."""
-        return self._by_tag.get(tag) or self._fading.get(tag)
+        return self.by_tag.get(tag) or self._fading.get(tag)
 
     def remove(self, tag: str) -> None:
         """Forget a consumer that the broker does not know."""
-        self._by_tag.pop(tag, None)
+        self.by_tag.pop(tag, None)
 
     def cancel(self, tag: str, call: Call) -> None:
         """From now on the messages of this consumer are not wanted; `call` tells the broker."""
-        consumer = self._by_tag.get(tag)
+        consumer = self.by_tag.get(tag)
         if consumer is None:
             return
         if consumer.cancel is None or consumer.cancel.sent:
             consumer.cancel = call
         if not call.expects_reply:
-            self._fading[tag] = self._by_tag.pop(tag)
+            self._fading[tag] = self.by_tag.pop(tag)
 
     def take_back(self, tag: str, call: Call) -> list[int]:
         """`call` will not be sent: the consumer goes on. Returns the tags that go back."""
-        consumer = self._by_tag.get(tag)
+        consumer = self.by_tag.get(tag)
         if consumer is not None and consumer.cancel is call:
             consumer.cancel = None
         back = [held for by, held in self._held if by is call]
@@ -77,13 +81,13 @@ class Consumers:
 
     def cancelled(self, tag: str) -> None:
         """The broker has answered the cancel; a new consumer with the old tag stays."""
-        consumer = self._by_tag.get(tag)
+        consumer = self.by_tag.get(tag)
         if consumer is not None and consumer.cancel is not None:
-            del self._by_tag[tag]
+            del self.by_tag[tag]
 
     def cancelled_by_broker(self, tag: str) -> Consumer | None:
         """The broker has cancelled; the consumer, if its owner does not expect that."""
-        consumer = self._by_tag.pop(tag, None)
+        consumer = self.by_tag.pop(tag, None)
         if consumer is None or (consumer.cancel is not None and consumer.cancel.sent):
             return None
         return consumer

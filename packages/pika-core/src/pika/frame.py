@@ -129,7 +129,7 @@ class FrameReader:
         self._find_sink = find_sink
         self._stash = bytearray()  # the beginning of a frame that has not arrived whole
         self._stash_target = 0  # bytes that the stash needs before it is worth looking at
-        self._streaming = False
+        self.streaming = False
         self._stream_channel = 0
         self._stream_left = 0  # bytes of payload still to come
         self._unwanted = 0  # bytes of payload that no sink took
@@ -162,7 +162,7 @@ class FrameReader:
 
     def get_buffer(self) -> memoryview:
         """Room for the next bytes: mid-body the rest of this frame's payload, else a scratch."""
-        if self._streaming and self._stream_left and self._sink is not None and self.offset >= len(
+        if self.streaming and self._stream_left and self._sink is not None and self.offset >= len(
                 self.buffer):
             self._lent = self._sink.get_buffer(self._stream_left)
             return self._lent
@@ -189,7 +189,7 @@ class FrameReader:
           InvalidFrameError: a type or an end octet that no frame has; there is no way on from here.
           ProtocolViolationError: a frame larger than was negotiated.
         """
-        if self._streaming:
+        if self.streaming:
             return self._stream()
         buffer = self.buffer
         offset = self.offset
@@ -210,7 +210,7 @@ class FrameReader:
                 self._stash_from(offset, size + OVERHEAD)
                 return None
             self.offset = offset + 7
-            self._streaming = True
+            self.streaming = True
             self._stream_channel = channel
             self._stream_left = size
             self._sink = self._find_sink(channel, size)
@@ -244,7 +244,7 @@ class FrameReader:
         if octet != END:
             raise exceptions.InvalidFrameError(f'frame ends with octet {octet}, not {END}')
         self.offset += 1
-        self._streaming = False
+        self.streaming = False
         self._sink = None
         return STREAMED_BODY, self._stream_channel, 0, self._unwanted
 

@@ -26,6 +26,7 @@ from pika.calls import Call, CallQueue
 from pika.channel_numbers import ChannelNumbers
 from pika.channel_state import CLOSED, CLOSING, OPEN, ChannelState
 from pika.deadlines import Deadlines
+from pika.deliveries import Deliveries
 from pika.outbox import Outbox
 
 TYPE_CHECKING = False
@@ -79,6 +80,7 @@ class Protocol:
         self._handshake = handshake.Handshake(self.parameters, connection or self)
         self._numbers = ChannelNumbers()
         self._channels = self._numbers.channels
+        self._deliveries = Deliveries(self._channels)
         self._calls = CallQueue()  # of channel 0
         self._deadlines = Deadlines()
         self._now = 0.0
@@ -314,7 +316,10 @@ class Protocol:
         elif context is not None:
             raise exceptions.ParameterValueError(
                 'context', context, 'None without publisher confirms, which would bring it back')
-        state.send_chunks(chunks)
+        if state.calls.barriers:
+            state.calls.push_chunks(chunks)
+        else:
+            self._outbox.write_all(chunks)
         return tag
 
     def ack(self, channel: int, delivery_tag: int, multiple: bool = False) -> None:
@@ -421,6 +426,10 @@ class Protocol:
             return self._closed(self._given_up)
         try:
             while True:
+                if self.state == OPENED:
+                    delivery = self._deliveries.take(self._frames)
+                    if delivery is not None:
+                        return delivery
                 place = self._frames.next()
                 if place is None:
                     break
@@ -463,11 +472,8 @@ class Protocol:
             if state is None:
                 return None
         method = frame.decode_method(buffer, start, end)
-        if type(method) is _DELIVER and state.incoming is None and state.phase == OPEN:
-            whole = content.take_whole(buffer, self._frames.offset, channel, self._max_payload)
-            if whole is not None:
-                properties, body, self._frames.offset = whole
-                return state.on_deliver(method, spec.BasicProperties.from_raw(properties), body)
+        if type(method) is _DELIVER:
+            self._deliveries.learn(channel, method, buffer, start, end)
         event = state.on_method(method)
         if state.phase == CLOSED:
             self._numbers.release(channel)

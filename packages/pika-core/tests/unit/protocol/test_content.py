@@ -1,4 +1,4 @@
-"""A message in pieces, out and in: exact chunks, every order that is wrong, the short way."""
+"""A message in pieces, out and in: exact chunks, every order that is wrong."""
 
 from __future__ import annotations
 
@@ -107,56 +107,6 @@ def test_properties_are_encoded_if_one_frame_holds_them():
     with pytest.raises(exceptions.ParameterTypeError) as caught:
         content.encode_properties({'type': 'x'}, 100)
     assert caught.value.args == ('properties', {'type': 'x'}, 'BasicProperties or None')
-
-
-# In, the short way.
-
-WHOLE = header_frame(4) + body_frame(b'body')
-EMPTY = header_frame(0)
-
-
-def take(data, channel=7, max_payload=100, before=b'\xff\xff'):
-    return content.take_whole(before + data, len(before), channel, max_payload)
-
-
-@pytest.mark.parametrize('before', [b'', b'\xff', b'\xce' * 30])
-@pytest.mark.parametrize('behind', [b'', b'\1', WHOLE, EMPTY])
-def test_whole_message_is_taken_at_once(before, behind):
-    assert take(WHOLE + behind, before=before) == (PROPERTIES, b'body', len(before) + len(WHOLE))
-    assert take(EMPTY + behind, before=before) == (PROPERTIES, b'', len(before) + len(EMPTY))
-    bare = header_frame(0, b'\0\0')
-    assert take(bare + behind, before=before) == (b'\0\0', b'', len(before) + len(bare))
-
-
-@pytest.mark.parametrize('data', [WHOLE, EMPTY, header_frame(0, b'\0\0')])
-def test_message_that_is_not_whole_is_left_alone(data):
-    for end in range(len(data)):
-        assert take(data[:end]) is None
-
-
-@pytest.mark.parametrize('place', range(len(WHOLE)))
-def test_short_way_takes_no_frame_that_the_long_way_would_refuse(place):
-    """It checks every byte that counts; what is only content may be anything."""
-    free = {*range(19, 22), *range(len(WHOLE) - 5, len(WHOLE) - 1)}  # properties and body
-    for octet in (0, 1, 2, 3, 4, 7, 8, 60, 205, 206, 255):
-        if octet != WHOLE[place] and (place, octet) != (18, 0):  # that makes it an empty message
-            changed = WHOLE[:place] + bytes([octet]) + WHOLE[place + 1:] + b'\xce' * 600
-            assert (take(changed) is not None) == (place in free), (place, octet)
-
-
-def test_short_way_is_for_this_channel_and_what_was_negotiated():
-    assert take(WHOLE, channel=8) is None
-    assert take(WHOLE, max_payload=15) is not None
-    assert take(WHOLE, max_payload=14) is None
-    large = header_frame(40) + body_frame(b'x' * 40)
-    assert take(large, max_payload=40) is not None
-    assert take(large, max_payload=39) is None
-    other_class = WHOLE.replace(b'\0\x3c', b'\0\x3d')
-    assert take(other_class) is None
-    split = header_frame(4) + body_frame(b'bo') + body_frame(b'dy')
-    assert take(split) is None
-    assert take(header_frame(0, b'\0')) is None
-    assert take(header_frame(4) + body_frame(b'body', 8)) is None
 
 
 # In, frame by frame.
