@@ -28,7 +28,7 @@ nox.needs_version = '>=2025.10.14'
 nox.options.default_venv_backend = 'uv|virtualenv'
 nox.options.download_python = 'never'
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ['lint', 'typecheck', 'tests', 'integration', 'dropin', 'build']
+nox.options.sessions = ['lint', 'typecheck', 'tests', 'integration', 'dropin', 'speed', 'build']
 
 TOP = pathlib.Path(__file__).parent
 sys.path.append(str(TOP / 'tools'))
@@ -319,11 +319,38 @@ def mutants(session: nox.Session) -> None:
         print(f'{name}: {total}; to see one: cd {copy} && mutmut show NAME')
 
 
+def compare(session: nox.Session, *options: str) -> None:
+    """Run bench/compare.py against RabbitMQ."""
+    session.run('python',
+                'tools/rabbitmq.py',
+                'run',
+                '--',
+                'python',
+                'bench/compare.py',
+                *options,
+                interrupt_timeout=PATIENCE,
+                terminate_timeout=PATIENCE)
+
+
 @nox.session(requires=['build'])
 def bench(session: nox.Session) -> None:
-    """What a message costs, without a broker; options of bench/core.py follow --."""
+    """What a message costs, layer by layer and client by client; -- options of bench/compare.py."""
     install(session, *PACKAGES)
-    session.run('python', 'bench/core.py', *session.posargs)
+    session.install('trustme', 'matplotlib')
+    session.run('python', 'bench/core.py')
+    compare(session, *session.posargs)
+
+
+@nox.session(requires=['build'])
+def speed(session: nox.Session) -> None:
+    """Instructions a message within their bounds; the comparison once, small: does it work?"""
+    install(session, *PACKAGES)
+    session.install('trustme', 'matplotlib')
+    session.run('python', 'bench/core.py', '--bounds', 'bench/bounds.json')
+    folder = pathlib.Path(session.create_tmp())
+    # Ours, and rabbitmq-c; the others are installed by `bench` alone.
+    compare(session, '--rounds', '1', '--scale', '0.01', '--clients', '[!ap]*', '--json',
+            str(folder / 'figures.json'), '--plot', str(folder / 'figures.svg'))
 
 
 @nox.session(requires=['build'])

@@ -1,11 +1,13 @@
 """Broker-free benchmark: CPU ns and instructions per message, layer by layer.
 
     python bench/core.py [--rounds 7] [--instructions] [--json FILE] [NAME ...]
+    python bench/core.py --bounds bench/bounds.json [--record]
 
 Rounds of all workloads are interleaved, because the machine is noisy; the table shows the median
 and the spread. Instructions are counted by `perf stat` where it can, else by `valgrind
 --tool=callgrind`, as the difference between a long and a short run, with PYTHONHASHSEED=0, so that
-a change of one per cent shows.
+a change of one per cent shows. Bounds of them are kept for each build of an interpreter: what needs
+a tenth more fails.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import time
 from workloads import WORKLOADS
 
 COUNTED = 10  # a counted run does 1/10 and 2/10 of a timed round
+ROOM = 1.1  # of the bound
+BOUNDED = ('codec publish', 'facade publish', 'protocol delivery', 'facade delivery')
 
 
 def time_rounds(names: list[str], rounds: int) -> dict[str, list[float]]:
@@ -81,6 +85,41 @@ def instructions(tool: str, name: str) -> float:
     return (long - short) / (many - few)
 
 
+def build(tool: str) -> str:
+    """What decides how many instructions the same Python code takes."""
+    return ', '.join([
+        platform.python_implementation(),
+        platform.python_version(),
+        platform.python_compiler(),
+        platform.machine(), tool
+    ])
+
+
+def check(path: str, record: bool) -> int:
+    """Compare with the bounds of this build, or write them; the exit status."""
+    tool = counter()
+    if tool is None:
+        print('neither perf nor valgrind can count instructions here: nothing is checked')
+        return 0
+    with open(path, encoding='utf-8') as file:
+        bounds: dict[str, dict[str, int]] = json.load(file)
+    here = build(tool)
+    known = bounds.get(here, {})
+    if not known and not record:
+        print(f'{path} has no bounds for {here}; --record writes them')
+        return 0
+    counted = {name: round(instructions(tool, name)) for name in BOUNDED}
+    if record:
+        bounds[here] = counted
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(json.dumps(bounds, indent=1) + '\n')
+        return 0
+    print(f'instructions a message, {here}')
+    for name, count_here in counted.items():
+        print(f'{name:34}{count_here:10,}   bound {known[name] * ROOM:10,.0f}')
+    return int(any(counted[name] > known[name] * ROOM for name in BOUNDED))
+
+
 def main() -> int:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -89,6 +128,8 @@ def main() -> int:
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--instructions', action='store_true', help='count instructions too')
     parser.add_argument('--json', metavar='FILE', help='write the figures there as well')
+    parser.add_argument('--bounds', metavar='FILE', help='compare instructions with these')
+    parser.add_argument('--record', action='store_true', help='write those of this build there')
     parser.add_argument('--once', type=int, metavar='MESSAGES', help=argparse.SUPPRESS)
     options = parser.parse_args()
     names = options.names or list(WORKLOADS)
@@ -98,6 +139,8 @@ def main() -> int:
     if options.once:
         print(WORKLOADS[names[0]][0]()(options.once))
         return 0
+    if options.bounds:
+        return check(options.bounds, options.record)
     tool = counter() if options.instructions else None
     if options.instructions and tool is None:
         print('neither perf nor valgrind can count instructions here: times only')

@@ -5,8 +5,8 @@
 KIND      OPTION                      what is done MESSAGES times, with bodies of SIZE bytes
 publish   none, reused or fresh       publish; the run ends when a passive declare is answered
 confirm   how many may be outstanding publish with publisher confirms; ends with the last confirm
-consume   0, 1 or 100                 take from the full QUEUE, and ack none, each, every 100th
-rpc       -                           publish to QUEUE, whose server answers, and wait for that
+consume   0, 1 or 100                 take from the full QUEUE, ack none, each, every 100th
+rpc       -                           publish to QUEUE, whose server answers, and wait
 connect   -                           open and close a connection
 channels  -                           open a channel; then close them all
 idle      connections or channels     open as many and report how many bytes of memory each costs
