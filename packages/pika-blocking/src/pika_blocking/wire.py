@@ -119,20 +119,27 @@ class Wire:
         """
         if self._tls is not None:
             return self._read_tls(self._tls, protocol, now)
+        room = protocol.get_body_buffer()
         size = 0
-        buffer = protocol.get_buffer()
         try:
-            size = self._socket.recv_into(buffer)
+            if room is None:
+                data = self._socket.recv(_READ_SIZE)
+                size = len(data)
+            else:
+                size = self._socket.recv_into(room)
         except BlockingIOError:
             return False
         except OSError as error:
             protocol.connection_lost(self.error or error, now)
             return True
         finally:
-            protocol.buffer_updated(size, now)
+            if room is not None:
+                protocol.buffer_updated(size, now)
         self.reads += 1
         if not size:
             protocol.receive_eof(now)
+        elif room is None:
+            protocol.receive_data(data, now)
         return True
 
     def lose(self, protocol: Protocol, now: float) -> None:

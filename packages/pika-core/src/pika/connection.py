@@ -374,6 +374,20 @@ class Connection:
         self._protocol.receive_data(data, self._now())
         self._dispatch()
 
+    def get_body_buffer(self) -> memoryview | None:
+        """Where the next bytes may be read to, amid a large body; `body_received` must follow.
+
+        None elsewhere, and for adapters that do not ask it does not matter.
+        """
+        return self._protocol.get_body_buffer()
+
+    def body_received(self, size: int) -> None:
+        """The broker has sent so many bytes into what `get_body_buffer` gave; 0: none."""
+        self.bytes_received += size
+        self._protocol.buffer_updated(size, self._now())
+        if size:
+            self._dispatch()
+
     def eof_received(self) -> None:
         """The broker sends no more."""
         self._protocol.receive_eof(self._now())

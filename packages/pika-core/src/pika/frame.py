@@ -160,12 +160,19 @@ class FrameReader:
             self.buffer = data
         self.offset = 0
 
-    def get_buffer(self) -> memoryview:
-        """Room for the next bytes: mid-body the rest of this frame's payload, else a scratch."""
+    def get_body_buffer(self) -> memoryview | None:
+        """Room for the next bytes mid-body: the rest of this frame's payload; else None."""
         if self.streaming and self._stream_left and self._sink is not None and self.offset >= len(
                 self.buffer):
             self._lent = self._sink.get_buffer(self._stream_left)
             return self._lent
+        return None
+
+    def get_buffer(self) -> memoryview:
+        """Room for the next bytes: that, or a scratch."""
+        room = self.get_body_buffer()
+        if room is not None:
+            return room
         if self._scratch is None:
             self._scratch = bytearray(SCRATCH_SIZE)
         return memoryview(self._scratch)

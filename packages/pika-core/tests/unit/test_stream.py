@@ -62,6 +62,7 @@ class Owner:
         self.calls = []
         self.data = b''
         self.error = None
+        self.room = None  # a bytearray where a body is under way
         self.do = {}
 
     def note(self, name):
@@ -76,6 +77,16 @@ class Owner:
         assert data
         self.data += data
         self.note('data')
+
+    def get_body_buffer(self):
+        if self.room is None:
+            return None
+        return memoryview(self.room)
+
+    def on_body(self, size, /):
+        if size:
+            self.data += self.room[:size]
+            self.note('body')
 
     def on_eof(self):
         self.note('eof')
@@ -459,6 +470,29 @@ def test_pause_inside_on_data_stops_at_once(loop):
         stream.resume_reading()
         loop.run_until(lambda: len(owner.data) == 1 << 20)
         stream.close()
+
+
+def test_body_is_read_to_where_the_owner_wants_it(loop):
+    with serving(lambda sock: (sock.sendall(bytes(range(200)) * 5000), sock.close())) as address:
+        stream, owner = connected(loop, address)
+        owner.room = bytearray(100_000)
+        loop.run_until(lambda: 'eof' in owner.calls)
+        assert owner.data == bytes(range(200)) * 5000
+        assert 'data' not in owner.calls and owner.calls.count('eof') == 1
+        stream.close()
+
+
+def test_reset_amid_a_body(loop):
+
+    def reset(sock):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        sock.close()
+
+    with serving(reset) as address:
+        stream, owner = connected(loop, address)
+        owner.room = bytearray(1000)
+        loop.run_until(lambda: owner.lost)
+        assert isinstance(owner.error, StreamLostError)
 
 
 def test_one_turn_does_not_starve_the_others(loop):

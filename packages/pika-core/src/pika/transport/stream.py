@@ -50,6 +50,12 @@ if TYPE_CHECKING:
         def on_data(self, data: bytes, /) -> None:
             """Take what the peer sent."""
 
+        def get_body_buffer(self) -> memoryview | None:
+            """Say where what comes next may be read to; None for `on_data`, always with TLS."""
+
+        def on_body(self, size: int, /) -> None:
+            """Take what the peer sent into that; 0 is nothing."""
+
         def on_eof(self) -> None:
             """Take note that the peer sends no more: close the stream once all is said."""
 
@@ -198,8 +204,16 @@ class Stream:
         for _ in range(_READS):
             if self._socket is None or not (self._wants_to_read() or even_if_paused or self._doom):
                 return
+            room = None if self._tls or self._closing else self._owner.get_body_buffer()
+            size = wanted = 0
             try:
-                data = self._socket.recv(_READ_SIZE)  # EINTR: Python tries again by itself.
+                if room is None:
+                    wanted = _READ_SIZE
+                    data = self._socket.recv(wanted)  # EINTR: Python tries again by itself.
+                    size = len(data)
+                else:
+                    wanted = len(room)
+                    size = self._socket.recv_into(room)
             except BlockingIOError:
                 if self._doom:
                     self._lost(self._doom)
@@ -210,12 +224,16 @@ class Stream:
             except BaseException:
                 self._interrupted()
                 raise
-            if not data:
+            finally:
+                if room is not None:
+                    self._owner.on_body(size)
+            if not size:
                 self._received_eof()
                 return
-            self._received(data)
+            if room is None:
+                self._received(data)
             # A short read has emptied the kernel's buffer; the call that would say so is saved.
-            if len(data) < _READ_SIZE and not self._doom:
+            if size < wanted and not self._doom:
                 return
 
     def _received(self, data: bytes) -> None:

@@ -115,6 +115,13 @@ class _Attempt:
         if self._connection is not None:
             self._connection.data_received(data)
 
+    def get_body_buffer(self) -> memoryview | None:
+        return None if self._connection is None else self._connection.get_body_buffer()
+
+    def on_body(self, size: int) -> None:
+        if self._connection is not None:
+            self._connection.body_received(size)
+
     def on_eof(self) -> None:
         if self._connection is not None:
             self._connection.eof_received()
