@@ -118,22 +118,13 @@ async def idle(connection, channel):
             await opened.close()
 
 
-KINDS = {
-    'publish': publish,
-    'confirm': confirm,
-    'consume': consume,
-    'rpc': rpc,
-    'connect': connections,
-    'channels': channels,
-    'idle': idle,
-}
-
-
 async def main():
     """Connect, and do what is asked for."""
     async with await connect() as connection:
         channel = await connection.channel(publisher_confirms=False)
-        await KINDS[TASK.kind](connection, channel)
+        work = measure.chosen(TASK.kind, publish, confirm, consume, rpc, connections, channels,
+                              idle)
+        await work(connection, channel)
 
 
 asyncio.run(main())

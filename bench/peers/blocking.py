@@ -87,43 +87,6 @@ def rpc(connection, channel):
     CLOCK.stop()
 
 
-def connections(connection, channel):
-    """See `measure`."""
-    connect().close()
-    CLOCK.start()
-    for _ in range(TASK.messages):
-        connect().close()
-    CLOCK.stop()
-
-
-def channels(connection, channel):
-    """See `measure`."""
-    CLOCK.start()
-    opened = [connection.channel() for _ in range(TASK.messages)]
-    for channel in opened:
-        channel.close()
-    CLOCK.stop()
-
-
-def idle(connection, channel):
-    """See `measure`."""
-    memory = measure.Memory()
-    make = connection.channel if TASK.option == 'channels' else connect
-    make()
-    memory.start()
-    held = [make() for _ in range(TASK.messages)]
-    memory.stop(len(held))
-
-
-KINDS = {
-    'publish': publish,
-    'confirm': confirm,
-    'consume': consume,
-    'rpc': rpc,
-    'connect': connections,
-    'channels': channels,
-    'idle': idle,
-}
-
 with connect() as first:
-    KINDS[TASK.kind](first, first.channel())
+    measure.chosen(TASK.kind, publish, confirm, consume, rpc,
+                   *measure.of_calls_that_wait(TASK, connect))(first, first.channel())

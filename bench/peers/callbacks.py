@@ -255,17 +255,6 @@ class Idle:
             first.close()
 
 
-KINDS = {
-    'publish': Publisher,
-    'confirm': Confirmed,
-    'consume': Consumer,
-    'rpc': Client,
-    'connect': Connections,
-    'channels': Channels,
-    'idle': Idle,
-}
-
-
 def run():
     """Until the first connection has been closed."""
     if ADAPTER == 'asyncio':
@@ -280,7 +269,7 @@ if ADAPTER == 'asyncio':
 elif ADAPTER == 'tornado':
     from tornado.ioloop import IOLoop
     loop = IOLoop(make_current=False)
-first = connect(
-    lambda connection: connection.channel(on_open_callback=lambda channel: KINDS[TASK.kind]
-                                          (channel)), loop)
+work = measure.chosen(TASK.kind, Publisher, Confirmed, Consumer, Client, Connections, Channels,
+                      Idle)
+first = connect(lambda connection: connection.channel(on_open_callback=work), loop)
 run()

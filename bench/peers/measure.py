@@ -89,3 +89,40 @@ class Memory:
 def _resident() -> int:
     with open('/proc/self/statm') as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+KINDS = ('publish', 'confirm', 'consume', 'rpc', 'connect', 'channels', 'idle')
+
+
+def chosen(kind, *doing):
+    """What does a kind of work, of those that do KINDS, in that order."""
+    return doing[KINDS.index(kind)]
+
+
+def of_calls_that_wait(work, connect):
+    """The last three kinds, for clients whose calls return when they are done."""
+
+    def connections(connection, channel):
+        clock = Clock()
+        connect().close()
+        clock.start()
+        for _ in range(work.messages):
+            connect().close()
+        clock.stop()
+
+    def channels(connection, channel):
+        clock = Clock()
+        clock.start()
+        for opened in [connection.channel() for _ in range(work.messages)]:
+            opened.close()
+        clock.stop()
+
+    def idle(connection, channel):
+        memory = Memory()
+        make = connection.channel if work.option == 'channels' else connect
+        make()
+        memory.start()
+        held = [make() for _ in range(work.messages)]
+        memory.stop(len(held))
+
+    return connections, channels, idle

@@ -5,7 +5,6 @@ import measure
 
 TASK = measure.task()
 CLOCK = measure.Clock()
-MEMORY = measure.Memory()
 
 
 def connect(**options):
@@ -86,40 +85,6 @@ def rpc(connection, channel):
     CLOCK.stop()
 
 
-def connections(connection, channel):
-    """See `measure`."""
-    CLOCK.start()
-    for _ in range(TASK.messages):
-        connect().close()
-    CLOCK.stop()
-
-
-def channels(connection, channel):
-    """See `measure`."""
-    CLOCK.start()
-    for opened in [connection.channel() for _ in range(TASK.messages)]:
-        opened.close()
-    CLOCK.stop()
-
-
-def idle(connection, channel):
-    """See `measure`."""
-    make = connection.channel if TASK.option == 'channels' else connect
-    make()
-    MEMORY.start()
-    held = [make() for _ in range(TASK.messages)]
-    MEMORY.stop(len(held))
-
-
-KINDS = {
-    'publish': publish,
-    'confirm': confirm,
-    'consume': consume,
-    'rpc': rpc,
-    'connect': connections,
-    'channels': channels,
-    'idle': idle,
-}
-
 with connect() as first:
-    KINDS[TASK.kind](first, first.channel())
+    measure.chosen(TASK.kind, publish, confirm, consume, rpc,
+                   *measure.of_calls_that_wait(TASK, connect))(first, first.channel())

@@ -141,23 +141,13 @@ def idle(reactor, connection, channel):
     MEMORY.stop(len(held))
 
 
-KINDS = {
-    'publish': publish,
-    'confirm': confirm,
-    'consume': consume,
-    'rpc': rpc,
-    'connect': connections,
-    'channels': channels,
-    'idle': idle,
-}
-
-
 @defer.inlineCallbacks
 def main(reactor):
     """Connect, and do what is asked for."""
     connection = yield connect(reactor)
     channel = yield connection.channel()
-    yield KINDS[TASK.kind](reactor, connection, channel)
+    work = measure.chosen(TASK.kind, publish, confirm, consume, rpc, connections, channels, idle)
+    yield work(reactor, connection, channel)
     yield connection.close()
 
 

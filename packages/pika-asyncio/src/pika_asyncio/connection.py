@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 
 from pika.tcp_socket_opts import set_sock_opts
 from pika.transport import endpoints
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     Chunk = Union[bytes, memoryview]
 
+# Bytes that go to asyncio's transport at once. What the kernel does not take of them is copied there,
+# and moved with each send (before Python 3.12): 1 MiB at once costs 0.8 ms of CPU.
+_PIECE = 131072
 # Seconds for TLS where `stack_timeout` is None: asyncio wants a number.
 _NO_LIMIT = 1e6
 
@@ -105,6 +109,9 @@ class _Stream(asyncio.Protocol):
         self._failed = failed
         self._transport: asyncio.Transport | None = None
         self._ended = False
+        self._unsent: deque[Chunk] = deque()  # while the transport has not sent what it was given
+        self._full = False  # it has not
+        self._closing = False  # once all is sent
         self._opening = self._loop.create_task(self._open())
 
     def cancel(self) -> None:
@@ -158,6 +165,8 @@ class _Stream(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:  # that of uvloop is no asyncio.Transport
         self._transport = transport
+        if self._step.parameters.ssl_options is None:  # 0 would stop that of TLS for ever
+            transport.set_write_buffer_limits(high=0)
         if self._connection is None:
             transport.abort()
         elif self._ended:
@@ -180,8 +189,16 @@ class _Stream(asyncio.Protocol):
             self._guard(self._connection.eof_received)
         return self._step.parameters.ssl_options is None  # asyncio ends TLS in any case
 
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._send()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
+        self._unsent.clear()
         if self._connection is not None and self._transport is not None:
             self._connection.connection_lost(
                 endpoints.lost_error(self._step.parameters, exc) if exc else None)
@@ -202,18 +219,28 @@ class _Stream(asyncio.Protocol):
 
     def writelines(self, chunks: list[Chunk]) -> None:
         """Send these."""
+        if self._open_transport() is not None:
+            self._unsent.extend(chunks)
+            self._send()
+
+    def _send(self) -> None:
+        """Give the transport as much as it sends at once, piece by piece."""
         transport = self._open_transport()
-        if transport is None:
-            return
-        if len(chunks) == 1:
-            transport.write(chunks[0])
-        else:
-            transport.writelines(chunks)
+        unsent = self._unsent
+        while unsent and not self._full and transport is not None:
+            piece = [unsent.popleft()]
+            size = len(piece[0])
+            while unsent and size + len(unsent[0]) <= _PIECE:
+                piece.append(unsent.popleft())
+                size += len(piece[-1])
+            transport.write(piece[0] if len(piece) == 1 else b''.join(piece))
+        if self._closing and not unsent and transport is not None:
+            transport.close()
 
     def close(self) -> None:
         """Send what was written, then close."""
-        if self._transport is not None:
-            self._transport.close()
+        self._closing = True
+        self._send()
 
     def abort(self) -> None:
         """Close now."""
