@@ -120,6 +120,7 @@ class Wire:
         if self._tls is not None:
             return self._read_tls(self._tls, protocol, now)
         room = protocol.get_body_buffer()
+        data = b''
         size = 0
         try:
             if room is None:

@@ -205,6 +205,7 @@ class Stream:
             if self._socket is None or not (self._wants_to_read() or even_if_paused or self._doom):
                 return
             room = None if self._tls or self._closing else self._owner.get_body_buffer()
+            data = b''
             size = wanted = 0
             try:
                 if room is None:
