@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     Chunk = Union[bytes, memoryview]
 
-# Bytes that go to asyncio's transport at once. What the kernel does not take of them is copied there,
-# and moved with each send (before Python 3.12): 1 MiB at once costs 0.8 ms of CPU.
+# Bytes that go to asyncio's transport at once. What the kernel does not take of them is copied
+# there, and moved with each send (before Python 3.12): 1 MiB at once costs 0.8 ms, so 0.2.
 _PIECE = 131072
 # Seconds for TLS where `stack_timeout` is None: asyncio wants a number.
 _NO_LIMIT = 1e6
