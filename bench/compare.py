@@ -284,7 +284,7 @@ def main() -> None:
     }
     print(table.text(result))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+        options.json.write_text(json.dumps(result) + '\n')
     if options.plot:
         table.plot(result, options.plot)
 

@@ -49,6 +49,7 @@ def plot(result: dict[str, Any], path: pathlib.Path) -> None:
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
+    pyplot.rcParams['svg.fonttype'] = 'none'  # text stays text
     shown = [
         'publish', 'confirms, 1,000 outstanding', 'consume', 'consume, ack each', 'RPC round trip'
     ]
@@ -62,10 +63,12 @@ def plot(result: dict[str, Any], path: pathlib.Path) -> None:
             '#888888' if name == 'rabbitmq-c' else '#cc6633' if name.startswith(
                 ('pika 1.4', 'py-', 'aio', 'amqps')) else '#336699' for name in names
         ]
-        axis.barh(names, [median(rounds) for _, rounds in row], color=colours)
+        bars = axis.barh(names, [median(rounds) for _, rounds in row], color=colours)
+        axis.bar_label(bars, fmt='%.1f', padding=3)
         axis.set_title(workload)
         axis.set_xlabel('CPU µs a message')
         axis.set_xscale('log')
+        axis.set_xlim(0.1, 1000)
     pyplot.tight_layout()
     pyplot.savefig(path)
 
