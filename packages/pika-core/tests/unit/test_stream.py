@@ -483,13 +483,16 @@ def test_body_is_read_to_where_the_owner_wants_it(loop):
 
 
 def test_reset_amid_a_body(loop):
+    go = threading.Event()
 
     def reset(sock):
+        go.wait(5)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         sock.close()
 
     with serving(reset) as address:
         stream, owner = connected(loop, address)
+        go.set()
         owner.room = bytearray(1000)
         loop.run_until(lambda: owner.lost)
         assert isinstance(owner.error, StreamLostError)
