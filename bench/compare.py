@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import itertools
 import json
 import os
 import pathlib
@@ -55,25 +56,24 @@ class Workload(NamedTuple):
 
 
 OLD = ('pika==1.4.4', 'tornado', 'twisted')
-# What coalescing, a window of confirms and the like have no meaning for.
-PLAIN = ('publish', 'confirm-window', 'consume', 'rpc', 'connect', 'channels', 'idle')
+# A client whose calls wait confirms each message, one with callbacks has many outstanding.
+WAITING = ('publish', 'confirm', 'consume', 'rpc', 'connect', 'channels', 'idle')
+CALLED = ('publish', 'confirm-window', 'consume', 'rpc', 'connect', 'channels', 'idle')
 CLIENTS = [
     Client('rabbitmq-c', (), ('rabbitmqc',),
            ('publish', 'confirm', 'confirm-window', 'consume', 'rpc', 'connect')),
     Client('blocking', (), ('blocking.py',)),
     Client('blocking, coalesced', (), ('blocking.py', 'coalesced'), ('publish', 'confirm-window')),
-    *(Client(name, (), ('callbacks.py', name), PLAIN)
+    *(Client(name, (), ('callbacks.py', name), CALLED)
       for name in ('select', 'asyncio', 'tornado', 'libev', 'gevent')),
-    Client('twisted', (), ('twisted_.py',), PLAIN),
-    Client('pika 1.4 blocking', OLD, ('blocking.py',),
-           ('publish', 'confirm', 'consume', 'rpc', 'connect', 'channels', 'idle')),
-    *(Client(f'pika 1.4 {name}', OLD, ('callbacks.py', name), PLAIN)
+    Client('twisted', (), ('twisted_.py',), CALLED),
+    Client('pika 1.4 blocking', OLD, ('blocking.py',), WAITING),
+    *(Client(f'pika 1.4 {name}', OLD, ('callbacks.py', name), CALLED)
       for name in ('select', 'asyncio', 'tornado')),
-    Client('pika 1.4 twisted', OLD, ('twisted_.py',), PLAIN),
+    Client('pika 1.4 twisted', OLD, ('twisted_.py',), CALLED),
     Client('py-amqp', ('amqp',), ('pyamqp.py',)),
     Client('aio-pika', ('aio-pika',), ('aiopika.py',)),
-    Client('amqpstorm', ('amqpstorm',), ('amqpstorm_.py',),
-           ('publish', 'confirm', 'consume', 'rpc', 'connect', 'channels', 'idle')),
+    Client('amqpstorm', ('amqpstorm',), ('amqpstorm_.py',), WAITING),
 ]
 WORKLOADS = [
     Workload('publish', 'publish', 20_000, option='none'),
@@ -105,8 +105,8 @@ def takes_part(client: Client, workload: Workload) -> bool:
 
 
 def prepare(client: Client) -> list[str] | None:
-    """Install a client; its command, or None where it cannot be had."""
-    program, *rest = client.command
+    """Install a client; what runs its program, or None where it cannot be had."""
+    program = client.command[0]
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     if program == 'rabbitmqc':
         target = ENVIRONMENTS / program
@@ -126,7 +126,7 @@ def prepare(client: Client) -> list[str] | None:
         if not os.path.exists(python):
             subprocess.run([sys.executable, '-m', 'venv', str(folder)], check=True)
             subprocess.run([python, '-m', 'pip', 'install', '-q', *client.requirements], check=True)
-    return [python, str(PEERS / program), *rest]
+    return [python, str(PEERS / program)]
 
 
 class Broker:
@@ -170,60 +170,58 @@ def serve(url: str, queue: str, stop: threading.Event) -> None:
             connection.process_data_events(0.2)
 
 
-def run(command: list[str], workload: Workload, messages: int, broker: Broker) -> list[float]:
+def run(program: list[str], rest: tuple[str, ...], workload: Workload, messages: int,
+        broker: Broker) -> list[float]:
     """One figure per message, of CPU and of time; of memory the first alone counts."""
     queue = broker.ready(workload, messages)
-    program = [command[0]] if command[0].endswith('rabbitmqc') else command[:2]
     done = subprocess.run([
         *program, workload.kind,
         str(messages),
-        str(workload.size), workload.option, broker.url, queue, *command[len(program):]
+        str(workload.size), workload.option, broker.url, queue, *rest
     ],
                           capture_output=True,
                           text=True,
                           timeout=300,
                           check=False)
     if done.returncode or not done.stdout.strip():
-        raise SystemExit(f'{" ".join(command)} {workload.kind}: {done.stderr[-2000:]}')
+        raise SystemExit(f'{" ".join(program)} {workload.kind}: {done.stderr[-2000:]}')
     figures = [float(figure) for figure in done.stdout.split()]
     if workload.unit == 'B':
         return figures
     return [figure / messages * 1e6 for figure in figures]
 
 
-def measure(clients: dict[str, list[str]], workloads: list[Workload], rounds: int, scale: float,
+def measure(programs: dict[str, list[str]], workloads: list[Workload], rounds: int, scale: float,
             broker: Broker) -> table.Figures:
     """All rounds of all workloads by all clients."""
     figures: table.Figures = {}
-    by_name = {client.name: client for client in CLIENTS}
-    for number in range(rounds):
-        for workload in workloads:
-            messages = workload.messages
-            if workload.unit != 'B':
-                messages = max(2, round(messages * scale))
-            for name, command in clients.items():
-                if not takes_part(by_name[name], workload):
-                    continue
-                found = run(command, workload, messages, broker)
-                row = figures.setdefault(workload.name, {})
-                row.setdefault(name, []).append(found)
-                print(f'\rround {number + 1} of {rounds}: {workload.name}, {name}' + ' ' * 20,
-                      end='',
-                      file=sys.stderr,
-                      flush=True)
+    clients = [client for client in CLIENTS if client.name in programs]
+    turns = itertools.product(range(rounds), workloads, clients)
+    for number, workload, client in turns:
+        if not takes_part(client, workload):
+            continue
+        messages = workload.messages
+        if workload.unit != 'B':
+            messages = max(2, round(messages * scale))
+        found = run(programs[client.name], client.command[1:], workload, messages, broker)
+        figures.setdefault(workload.name, {}).setdefault(client.name, []).append(found)
+        print(f'\rround {number + 1} of {rounds}: {workload.name}, {client.name}' + ' ' * 20,
+              end='',
+              file=sys.stderr,
+              flush=True)
     print(file=sys.stderr)
     return figures
 
 
-def imports(rounds: int, clients: dict[str, list[str]]) -> dict[str, list[float]]:
+def imports(rounds: int, programs: dict[str, list[str]]) -> dict[str, list[float]]:
     """CPU ms of importing, beyond a bare interpreter."""
     modules = {
         'core': (sys.executable, 'pika'),
         'blocking': (sys.executable, 'pika_blocking'),
-        'pika 1.4': (clients.get('pika 1.4 blocking', [''])[0], 'pika'),
-        'py-amqp': (clients.get('py-amqp', [''])[0], 'amqp'),
-        'aio-pika': (clients.get('aio-pika', [''])[0], 'aio_pika'),
-        'amqpstorm': (clients.get('amqpstorm', [''])[0], 'amqpstorm'),
+        'pika 1.4': (programs.get('pika 1.4 blocking', [''])[0], 'pika'),
+        'py-amqp': (programs.get('py-amqp', [''])[0], 'amqp'),
+        'aio-pika': (programs.get('aio-pika', [''])[0], 'aio_pika'),
+        'amqpstorm': (programs.get('amqpstorm', [''])[0], 'amqpstorm'),
     }
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -256,21 +254,21 @@ def main() -> None:
     parser.add_argument('--json', type=pathlib.Path)
     parser.add_argument('--plot', type=pathlib.Path, help='an SVG or PNG')
     options = parser.parse_args()
-    clients: dict[str, list[str]] = {}
+    programs: dict[str, list[str]] = {}
     for client in CLIENTS:
         if fnmatch.fnmatchcase(client.name, options.clients):
             command = prepare(client)
             if command is None:
                 print(f'{client.name}: left out, its headers or a compiler are missing')
             else:
-                clients[client.name] = command
+                programs[client.name] = command
     workloads = [one for one in WORKLOADS if fnmatch.fnmatchcase(one.name, options.workloads)]
     broker = Broker()
     stop = threading.Event()
     server = threading.Thread(target=serve, args=(broker.url, f'{broker.queue}-rpc', stop))
     server.start()
     try:
-        figures = measure(clients, workloads, options.rounds, options.scale, broker)
+        figures = measure(programs, workloads, options.rounds, options.scale, broker)
     finally:
         stop.set()
         server.join()
@@ -280,7 +278,7 @@ def main() -> None:
         'machine': f'{platform.machine()}, {os.cpu_count()} cores',
         'rounds': options.rounds,
         'figures': figures,
-        'imports': imports(options.rounds, clients),
+        'imports': imports(options.rounds, programs),
     }
     print(table.text(result))
     if options.json:

@@ -1,6 +1,6 @@
 """The figures of `compare.py` as a table and as a plot, and the goals beside them.
 
-python bench/table.py FIGURES.json      print the goals, as the page "Performance" has them
+`python bench/table.py FIGURES.json` prints the goals, as the page "Performance" has them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Figures = dict[str, dict[str, list[list[float]]]]
 
 def median(rounds: list[list[float]]) -> float:
     """The middle one of what CPU, or memory, a message takes."""
-    return statistics.median(figures[0] for figures in rounds)
+    return statistics.median(cpu for cpu, _ in rounds)
 
 
 def text(result: dict[str, Any]) -> str:
@@ -32,10 +32,11 @@ def text(result: dict[str, Any]) -> str:
     for workload, row in figures.items():
         lines += ['', workload]
         for client, rounds in sorted(row.items(), key=lambda item: median(item[1])):
-            cpu = sorted(figures[0] for figures in rounds)
-            wall = statistics.median(figures[1] for figures in rounds)
-            lines.append(f'  {client:24}{median(rounds):12,.1f}   [{cpu[0]:,.1f} to {cpu[-1]:,.1f}]'
-                         f'   {wall:,.1f}')
+            spent = [cpu for cpu, _ in rounds]
+            wall = statistics.median(seconds for _, seconds in rounds)
+            lines.append(
+                f'  {client:24}{median(rounds):12,.1f}   [{min(spent):,.1f} to {max(spent):,.1f}]'
+                f'   {wall:,.1f}')
     lines += ['', 'import, CPU ms beyond a bare interpreter']
     lines += [
         f'  {name:24}{statistics.median(times):12,.1f}'

@@ -9,6 +9,7 @@ exception here counts as that of pika 1.4 if an `except` for the one takes the o
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import os
 import pathlib
@@ -58,7 +59,7 @@ def compare(path: pathlib.Path, their_python: str, url: str) -> list[Rule]:
     ours, theirs = (_run(python, path, url) for python in (sys.executable, their_python))
     found: list[Rule] = []
     for name, function in transcript.rules(transcript.load(path)).items():
-        text, _, why = textwrap.dedent(' ' * 4 + (function.__doc__ or '')).partition('Differs: ')
+        text, _, why = (inspect.getdoc(function) or '').partition('Differs: ')
         raised = [line[0][0] for line in theirs[name] if not isinstance(line, str)]
         found.append(
             Rule(f'{path.stem}: {name}', _unwrap(text), _unwrap(why), _lines(ours[name], raised),
@@ -98,7 +99,8 @@ def page(rules: list[Rule]) -> str:
         if not rule.name.startswith(f'{group}:'):
             group = rule.name.partition(':')[0]
             parts.append(f'{group.capitalize()}\n{"-" * len(group)}\n')
-        parts.append('\n'.join(textwrap.wrap(f'**{rule.text}** {_capital(rule.why)}', 100)) + '\n')
+        said = f'**{rule.text}** {_capital(rule.why)}'.replace('`', '``')
+        parts.append('\n'.join(textwrap.wrap(said, 100)) + '\n')
         block = textwrap.indent('\n'.join(rule.differences()), '    ')
         parts.append(f'.. code-block:: diff\n\n{block}\n')
     return '\n'.join(parts)

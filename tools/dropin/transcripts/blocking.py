@@ -16,6 +16,12 @@ def _queue(scene, channel, *bodies, **arguments):
             pass
 
 
+def _let_arrive(channel):
+    """Some round trips: what the broker has begun to send is here then."""
+    for _ in range(5):
+        channel.queue_declare('', exclusive=True)
+
+
 def results(scene):
     """What each method returns."""
     with scene.blocking() as connection:
@@ -120,8 +126,7 @@ def callbacks_run_in_process_data_events(scene):
         channel.basic_consume(scene.name, lambda *told: scene.say('got', told[3]), auto_ack=True)
         connection.call_later(0, lambda: scene.say('timer'))
         connection.add_callback_threadsafe(lambda: scene.say('callback'))
-        for _ in range(5):
-            channel.queue_declare(scene.name, passive=True)
+        _let_arrive(channel)
         scene.say('now')
         connection.process_data_events(0)
         connection.sleep(0.05)
@@ -178,7 +183,7 @@ def callback_that_raises(scene):
                 raise ZeroDivisionError
 
         channel.basic_consume(scene.name, on_message, auto_ack=True, consumer_tag='a')
-        channel.queue_declare(scene.name, passive=True)
+        _let_arrive(channel)
         try:
             while True:
                 connection.process_data_events(0.2)
@@ -227,12 +232,12 @@ def cancel_a_consumer(scene):
         channel = connection.channel()
         _queue(scene, channel, b'1', b'2')
         channel.basic_consume(scene.name, print, auto_ack=True, consumer_tag='a')
-        channel.queue_declare(scene.name, passive=True)
+        _let_arrive(channel)
         left = channel.basic_cancel('a')
         scene.say([(type(message).__name__, message[0].NAME, message[2]) for message in left])
         channel.basic_publish('', scene.name, b'3')
         channel.basic_consume(scene.name, print, consumer_tag='b')
-        channel.queue_declare(scene.name, passive=True)
+        _let_arrive(channel)
         scene.say(channel.basic_cancel('b'))
         scene.say(channel.basic_get(scene.name)[2])
 
@@ -316,6 +321,7 @@ def generator(scene):
             channel.basic_ack(method.delivery_tag)
             if body == b'2':
                 break
+        _let_arrive(channel)
         scene.say(channel.get_waiting_message_count())
         for method, properties, body in channel.consume(scene.name):
             scene.say(body)

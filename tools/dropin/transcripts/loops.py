@@ -38,64 +38,52 @@ def _life(scene, make, run, stop):
     run(connection)
 
 
-def asyncio_in_a_coroutine(scene):
-    """The running loop is taken."""
+def _in_a_coroutine(scene, adapter, current):
+    """The loop that runs is taken."""
 
     async def main():
         closed = asyncio.Event()
-
-        def run(connection):
-            scene.say(connection.ioloop is asyncio.get_running_loop())
-
-        _life(scene, AsyncioConnection, run, closed.set)
+        _life(scene, adapter, lambda connection: scene.say(connection.ioloop is current()),
+              closed.set)
         await closed.wait()
 
     asyncio.run(main())
+
+
+def _with_a_loop(scene, adapter, loop, start):
+    """The loop that is given is taken."""
+
+    def make(*arguments):
+        return adapter(*arguments, custom_ioloop=loop)
+
+    def run(connection):
+        scene.say(connection.ioloop is loop)
+        start()
+
+    _life(scene, make, run, loop.stop)
+    loop.close()
+
+
+def asyncio_in_a_coroutine(scene):
+    """The running loop is taken."""
+    _in_a_coroutine(scene, AsyncioConnection, asyncio.get_running_loop)
 
 
 def asyncio_with_a_loop(scene):
     """A loop that the program gives."""
     loop = asyncio.new_event_loop()
-
-    def make(*arguments):
-        return AsyncioConnection(*arguments, custom_ioloop=loop)
-
-    def run(connection):
-        scene.say(connection.ioloop is loop)
-        loop.run_forever()
-
-    _life(scene, make, run, loop.stop)
-    loop.close()
+    _with_a_loop(scene, AsyncioConnection, loop, loop.run_forever)
 
 
 def tornado(scene):
     """The loop that runs."""
-
-    async def main():
-        closed = asyncio.Event()
-
-        def run(connection):
-            scene.say(connection.ioloop is IOLoop.current())
-
-        _life(scene, TornadoConnection, run, closed.set)
-        await closed.wait()
-
-    asyncio.run(main())
+    _in_a_coroutine(scene, TornadoConnection, IOLoop.current)
 
 
 def tornado_with_a_loop(scene):
     """A loop that the program gives."""
     loop = IOLoop(make_current=False)
-
-    def make(*arguments):
-        return TornadoConnection(*arguments, custom_ioloop=loop)
-
-    def run(connection):
-        scene.say(connection.ioloop is loop)
-        loop.start()
-
-    _life(scene, make, run, loop.stop)
-    loop.close()
+    _with_a_loop(scene, TornadoConnection, loop, loop.start)
 
 
 def gevent(scene):

@@ -192,6 +192,7 @@ class BlockingConnection:
             raise
         self._reason_told = True
         if not self._dispatcher.running:
+            self._dispatcher.clear()  # what was not handed over, and the telling
             self._tell_end()
         if self._reason is not None and not isinstance(self._reason,
                                                        exceptions.ConnectionClosedByClient):

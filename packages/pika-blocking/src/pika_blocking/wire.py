@@ -121,7 +121,6 @@ class Wire:
             return self._read_tls(self._tls, protocol, now)
         room = protocol.get_body_buffer()
         data = b''
-        size = 0
         try:
             if room is None:
                 data = self._socket.recv(_READ_SIZE)
@@ -133,14 +132,13 @@ class Wire:
         except OSError as error:
             protocol.connection_lost(self.error or error, now)
             return True
-        finally:
-            if room is not None:
-                protocol.buffer_updated(size, now)
         self.reads += 1
         if not size:
             protocol.receive_eof(now)
         elif room is None:
             protocol.receive_data(data, now)
+        else:
+            protocol.buffer_updated(size, now)
         return True
 
     def lose(self, protocol: Protocol, now: float) -> None:

@@ -525,6 +525,8 @@ def test_close_runs_callbacks_of_the_end(serve):
     assert isinstance(reason, exceptions.ConnectionClosedByClient)
     with pytest.raises(exceptions.ConnectionWrongStateError):
         connection.add_on_close_callback(print)
+    with pytest.raises(exceptions.ConnectionWrongStateError):
+        connection.process_data_events()
 
 
 def closing(peer):

@@ -375,18 +375,17 @@ class Connection:
         self._dispatch()
 
     def get_body_buffer(self) -> memoryview | None:
-        """Where the next bytes may be read to, amid a large body; `body_received` must follow.
+        """Where the next bytes may be read to, amid a large body; None elsewhere.
 
-        None elsewhere, and for adapters that do not ask it does not matter.
+        For adapters that can: it saves a copy of what `data_received` would get.
         """
         return self._protocol.get_body_buffer()
 
     def body_received(self, size: int) -> None:
-        """The broker has sent so many bytes into what `get_body_buffer` gave; 0: none."""
+        """The broker has sent so many bytes into what `get_body_buffer` gave."""
         self.bytes_received += size
         self._protocol.buffer_updated(size, self._now())
-        if size:
-            self._dispatch()
+        self._dispatch()
 
     def eof_received(self) -> None:
         """The broker sends no more."""

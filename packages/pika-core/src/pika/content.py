@@ -27,9 +27,13 @@ COPY_LIMIT = 16 * 1024
 
 _HEADER = struct.Struct('>HHQ')  # class, weight, body size; then come the properties
 _FRAMED_HEADER = struct.Struct('>BHIHHQ')  # the same behind the head of its frame
-_MIDDLES_KEPT = 256
-_middles: dict[tuple[int, int, bytes], bytes] = {}
 _END_AND_HEAD = struct.Struct('>BBHI')  # the end octet of a frame and the head of the next
+
+# What stands between method and small body, by channel, size of the body and properties. Properties
+# that are longer are mostly new for each message.
+_middles: dict[tuple[int, int, bytes], bytes] = {}
+_MIDDLES_KEPT = 256
+_PROPERTIES_KEPT = 64  # bytes
 
 
 def as_bytes(body: bytes | bytearray | memoryview | str) -> bytes:
@@ -93,17 +97,15 @@ def encode(method_frame: bytes, channel: int, properties: bytes, body: bytes,
 
 
 def _new_middle(channel: int, size: int, properties: bytes) -> bytes:
-    """What stands between the method and a small body, kept for the next of that size.
-
-    A publish takes 0.09 microseconds less so, of 0.7.
-    """
+    """Make what stands between method and small body; kept, it saves 0.09 of 0.7 microseconds."""
     middle = _FRAMED_HEADER.pack(frame.HEADER, channel, 12 + len(properties), spec.Basic.INDEX, 0,
                                  size) + properties
     if size:
         middle += _END_AND_HEAD.pack(frame.END, frame.BODY, channel, size)
-    if len(_middles) >= _MIDDLES_KEPT:
-        _middles.clear()
-    _middles[channel, size, properties] = middle
+    if len(properties) <= _PROPERTIES_KEPT:
+        if len(_middles) >= _MIDDLES_KEPT:
+            _middles.clear()
+        _middles[channel, size, properties] = middle
     return middle
 
 

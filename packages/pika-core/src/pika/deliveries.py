@@ -6,7 +6,7 @@ is: frame by frame is the long way, which says what is wrong.
 
 Of the frame of Basic.Deliver all but delivery tag and flag is the same again and again: what lies
 before them names channel and consumer, what lies behind them exchange and routing key. Each is
-looked up by its bytes. A delivery costs 0.9 microseconds less so, of 2.3 (CPython 3.11).
+looked up by its bytes. A delivery costs 0.8 microseconds less so, of 2.3 (CPython 3.11).
 """
 
 from __future__ import annotations

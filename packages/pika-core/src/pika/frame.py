@@ -143,9 +143,7 @@ class FrameReader:
 
     def feed(self, data: bytes) -> None:
         """Take bytes off the wire."""
-        if self._lent is not None:  # asked for, and then not filled
-            self._lent.release()
-            self._lent = None
+        self._take_back()  # asked for, and then not filled
         if len(self.beginning) < 8:
             self.beginning += data[:8 - len(self.beginning)]
         if self._stash:
@@ -162,11 +160,17 @@ class FrameReader:
 
     def get_body_buffer(self) -> memoryview | None:
         """Room for the next bytes mid-body: the rest of this frame's payload; else None."""
+        self._take_back()
         if self.streaming and self._stream_left and self._sink is not None and self.offset >= len(
                 self.buffer):
             self._lent = self._sink.get_buffer(self._stream_left)
-            return self._lent
-        return None
+        return self._lent
+
+    def _take_back(self) -> None:
+        """Release what was lent: its reader may still hold it, and the sink has to grow."""
+        if self._lent is not None:
+            self._lent.release()
+            self._lent = None
 
     def get_buffer(self) -> memoryview:
         """Room for the next bytes: that, or a scratch."""
@@ -180,8 +184,7 @@ class FrameReader:
     def buffer_updated(self, size: int) -> None:
         """Take the first `size` bytes of what `get_buffer` lent."""
         if self._lent is not None and self._sink is not None:
-            self._lent.release()  # the reader of the socket may still hold it, the sink has to grow
-            self._lent = None
+            self._take_back()
             self._sink.buffer_updated(size)
             self._stream_left -= size
         elif self._scratch is not None:

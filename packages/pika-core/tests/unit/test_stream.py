@@ -84,9 +84,9 @@ class Owner:
         return memoryview(self.room)
 
     def on_body(self, size, /):
-        if size:
-            self.data += self.room[:size]
-            self.note('body')
+        assert size
+        self.data += self.room[:size]
+        self.note('body')
 
     def on_eof(self):
         self.note('eof')

@@ -4,4 +4,4 @@ from pika import _adapters
 
 _adapters.load('pika_asyncio')  # or say how to get it
 
-from pika_asyncio import AsyncioConnection as AsyncioConnection  # noqa: E402
+from pika_asyncio import AsyncioConnection as AsyncioConnection

@@ -4,4 +4,4 @@ from pika import _adapters
 
 _adapters.load('pika_gevent')  # or say how to get it
 
-from pika_gevent import GeventConnection as GeventConnection  # noqa: E402
+from pika_gevent import GeventConnection as GeventConnection

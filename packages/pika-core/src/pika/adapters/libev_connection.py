@@ -4,4 +4,4 @@ from pika import _adapters
 
 _adapters.load('pika_libev')  # or say how to get it
 
-from pika_libev import LibevConnection as LibevConnection  # noqa: E402
+from pika_libev import LibevConnection as LibevConnection

@@ -6,9 +6,9 @@ from pika import _adapters
 
 _adapters.load('pika_select')  # or say how to get it
 
-from pika_select import IOLoop as IOLoop  # noqa: E402
-from pika_select import PollEvents as PollEvents  # noqa: E402
-from pika_select import SelectConnection as SelectConnection  # noqa: E402
+from pika_select import IOLoop as IOLoop
+from pika_select import PollEvents as PollEvents
+from pika_select import SelectConnection as SelectConnection
 
 # Set it to 'epoll', 'kqueue', 'poll' or 'select' to have each `IOLoop` that starts use that one.
 SELECT_TYPE: str | None = None

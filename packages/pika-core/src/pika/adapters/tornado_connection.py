@@ -4,4 +4,4 @@ from pika import _adapters
 
 _adapters.load('pika_tornado')  # or say how to get it
 
-from pika_tornado import TornadoConnection as TornadoConnection  # noqa: E402
+from pika_tornado import TornadoConnection as TornadoConnection

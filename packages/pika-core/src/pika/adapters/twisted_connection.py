@@ -4,8 +4,8 @@ from pika import _adapters
 
 _adapters.load('pika_twisted')  # or say how to get it
 
-from pika_twisted import ClosableDeferredQueue as ClosableDeferredQueue  # noqa: E402
-from pika_twisted import ReceivedMessage as ReceivedMessage  # noqa: E402
-from pika_twisted import TwistedChannel as TwistedChannel  # noqa: E402
-from pika_twisted import TwistedConnection as TwistedConnection  # noqa: E402
-from pika_twisted import TwistedProtocolConnection as TwistedProtocolConnection  # noqa: E402
+from pika_twisted import ClosableDeferredQueue as ClosableDeferredQueue
+from pika_twisted import ReceivedMessage as ReceivedMessage
+from pika_twisted import TwistedChannel as TwistedChannel
+from pika_twisted import TwistedConnection as TwistedConnection
+from pika_twisted import TwistedProtocolConnection as TwistedProtocolConnection

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
             """Say where what comes next may be read to; None for `on_data`, always with TLS."""
 
         def on_body(self, size: int, /) -> None:
-            """Take what the peer sent into that; 0 is nothing."""
+            """Take the bytes that the peer sent into that, one or more."""
 
         def on_eof(self) -> None:
             """Take note that the peer sends no more: close the stream once all is said."""
@@ -225,14 +225,13 @@ class Stream:
             except BaseException:
                 self._interrupted()
                 raise
-            finally:
-                if room is not None:
-                    self._owner.on_body(size)
             if not size:
                 self._received_eof()
                 return
             if room is None:
                 self._received(data)
+            else:
+                self._owner.on_body(size)
             # A short read has emptied the kernel's buffer; the call that would say so is saved.
             if size < wanted and not self._doom:
                 return

@@ -109,6 +109,17 @@ def test_properties_are_encoded_if_one_frame_holds_them():
     assert caught.value.args == ('properties', {'type': 'x'}, 'BasicProperties or None')
 
 
+def test_what_is_kept_of_small_messages_is_bounded():
+    long = b'\x08\0' + bytes(100)
+    for size in range(600):
+        for properties in (PROPERTIES, long):
+            _, encoded = encode(bytes(size), 1000, properties)
+            body = body_frame(bytes(size)) if size else b''
+            assert encoded == METHOD_FRAME + header_frame(size, properties) + body
+    assert 0 < len(content._middles) <= 256
+    assert not any(properties == long for _, _, properties in content._middles)
+
+
 # In, frame by frame.
 
 
