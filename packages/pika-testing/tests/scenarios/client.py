@@ -15,6 +15,10 @@ from pika import exceptions, frame, spec
 from pika.amqp_object import Method
 from pika_testing import message_frames
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SECONDS = 5.0  # for an answer
 _MADE = re.compile(r'amq\.(gen|ctag)-[\w-]+={0,2}|amq\.rabbitmq\.reply-to\.[\w.=/+-]+')
 CONFIRMS = (spec.Basic.Ack, spec.Basic.Nack)
@@ -61,7 +65,11 @@ class Session:
 
     Attributes:
       notes: what was seen.
+      add_user: adds a user, whose password is the name and who may configure, write and read what
+      these patterns match.
     """
+
+    add_user: Callable[..., object]
 
     def __init__(self, connect, sleep=time.sleep, virtual_host='/', user='guest', password='guest'):
         self.notes: list[str] = []
@@ -140,7 +148,7 @@ class Client:
         self.name = name
         self.stream = stream
         self.ended = False
-        self.closing: Method | None = None
+        self._closed = False  # in words
         self.start: spec.Connection.Start | None = None
         self.tune = spec.Connection.Tune(channel_max, frame_max, heartbeat)
         self.credentials = f'\0{user or session.user}\0{password or session.password}'
@@ -197,7 +205,8 @@ class Client:
             return False
         if not data:
             self.ended = True
-            self._frames.append((0, 'ended'))
+            if not self._closed:
+                self._frames.append((0, 'ended'))
             return True
         self._unparsed += data
         while True:
@@ -216,6 +225,7 @@ class Client:
         channel = heard.channel_number
         if isinstance(heard, frame.Method):
             self._frames.append((channel, heard.method))
+            self._closed |= isinstance(heard.method, (spec.Connection.Close, spec.Connection.CloseOk))
             if isinstance(heard.method, (spec.Connection.Close, spec.Channel.Close)):
                 kind = spec.Channel if channel else spec.Connection
                 self.say(channel, kind.CloseOk())
@@ -231,7 +241,6 @@ class Client:
     def answer(self, channel: int, kinds) -> Method | None:
         """Wait for an answer, and take it; None when the channel or connection closes instead."""
         ends = (spec.Connection.Close, spec.Channel.Close)
-        deadline = time.monotonic() + SECONDS
         while True:
             for index, (number, method) in enumerate(self._frames):
                 if method == 'ended' or isinstance(method, ends) and number in (0, channel):
@@ -245,9 +254,8 @@ class Client:
                     return method
             if self.ended:
                 return None
-            if time.monotonic() > deadline:
+            if not self.hear(wait=True):
                 raise TimeoutError(f'no answer of {kinds} on channel {channel}: {self._frames}')
-            self.hear(wait=True)
 
     def note_heard(self) -> None:
         frames, self._frames = self._frames, []
@@ -384,6 +392,7 @@ class Channel:
                 pass
 
     def ack(self, tag: int, multiple: bool = False) -> None:
+        self.session.note(f'{self.client.name}.{self.number} > ack {tag}{" multiple" * multiple}')
         self.say(spec.Basic.Ack(tag, multiple))
 
     def nack(self, tag: int, multiple: bool = False, requeue: bool = True) -> None:

@@ -366,7 +366,6 @@ def single_active(session: Session) -> None:
     channel.call(spec.Basic.Cancel('one'))
     channel.settle()
     channel.ack(2)
-    channel.ack(3)
     channel.settle()
     channel.count('q')
 
@@ -436,3 +435,50 @@ def two_queues(session: Session) -> None:
     channel.ack(4, multiple=True)
     channel.count('q')
     channel.count('r')
+
+
+def ack_of_all_up_to_a_settled_tag(session: Session) -> None:
+    """The tag itself must be outstanding."""
+    connection = session.client()
+    channel = connection.channel()
+    channel.queue('q')
+    channel.publish('', 'q', b'1', b'2', b'3')
+    channel.settle()
+    for _ in range(3):
+        channel.get('q', no_ack=False)
+    channel.ack(2)
+    channel.ack(2, multiple=True)
+    channel.settle()
+    channel = connection.channel()
+    channel.get('q', no_ack=False)
+    channel.ack(10, multiple=True)
+    channel.settle()
+
+
+def small_prefetch_of_channel(session: Session) -> None:
+    """How many messages one is."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.qos(1, global_qos=True)
+    channel.consume('q', 'one')
+    channel.publish('', 'q', b'1', b'2', b'3')
+    channel.settle()
+    channel.ack(1)
+    channel.settle()
+    channel.ack(2)
+    channel.settle()
+
+
+def prefetch_of_channel_over_queues(session: Session) -> None:
+    """It counts all queues together."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.queue('r')
+    channel.qos(2, global_qos=True)
+    channel.consume('q', 'one')
+    channel.consume('r', 'two')
+    for queue in ('q', 'r', 'q', 'r'):
+        channel.publish('', queue, queue.encode())
+        channel.settle()
+    channel.ack(1)
+    channel.settle()

@@ -192,16 +192,71 @@ def update_secret(session: Session) -> None:
     client.channel().declare('q')
 
 
+def channel_max_reached(session: Session) -> None:
+    """As many channels as were negotiated, whatever their numbers."""
+    client = session.client(channel_max=2)
+    client.channel()
+    client.say(7, spec.Channel.Open())
+    client.answer(7, (spec.Channel.OpenOk,))
+    client.say(3, spec.Channel.Open())
+    session.settle()
+
+
 def message_too_large(session: Session) -> None:
-    """A body beyond what the broker takes; only announced, as that is enough."""
+    """A body beyond what every broker takes; only announced, as that is enough."""
     channel = session.channel()
-    channel.client.send(frame.method_frame(1, spec.Basic.Publish(0, '', 'q')) +
-                        frame.content_header_frame(1, 600 * 1024 * 1024, b'\0\0'))
+    channel.client.send(
+        frame.method_frame(1, spec.Basic.Publish(0, '', 'q')) +
+        frame.content_header_frame(1, 600 * 1024 * 1024, b'\0\0'))
     channel.client.send(frame.Body(1, b'x' * 100000).marshal() * 2)
     session.settle()
 
 
-def stream_queue(session: Session) -> None:
-    """What a broker in memory does not have."""
+def message_of_17_mebibytes(session: Session) -> None:
+    """Some brokers take it."""
     channel = session.channel()
-    channel.declare('q', durable=True, x_queue_type='stream')
+    channel.queue('q')
+    channel.confirm()
+    channel.publish('', 'q', b'x' * 17 * 1024 * 1024)
+    session.sleep(1)
+
+
+def permissions(session: Session) -> None:
+    """A user may only do what the patterns of names allow."""
+    admin = session.channel()
+    admin.queue('mine-q')
+    admin.queue('other')
+    admin.exchange('mine-x')
+    admin.exchange('other-x')
+    session.add_user('limited', '^mine.*', '^mine.*', '^mine.*')
+    connection = session.client(user='limited', password='limited')
+    channel = connection.channel()
+    channel.declare('mine-new')
+    channel.bind('mine-new', 'mine-x', 'key')
+    channel.publish('mine-x', 'key', b'1')
+    channel.get_all('mine-new')
+    for method in (spec.Queue.Declare(0, 'other'), spec.Queue.Declare(0, 'other', passive=True),
+                   spec.Queue.Declare(0, ''), spec.Queue.Delete(0, 'other'),
+                   spec.Queue.Purge(0, 'other'), spec.Basic.Get(0, 'other'),
+                   spec.Basic.Consume(0, 'other'), spec.Queue.Bind(0, 'other', 'mine-x', ''),
+                   spec.Queue.Bind(0, 'mine-q', 'other-x', ''),
+                   spec.Queue.Unbind(0, 'mine-q', 'other-x', ''),
+                   spec.Exchange.Declare(0, 'other-x', 'direct'),
+                   spec.Exchange.Declare(0, 'other-x', 'direct', passive=True),
+                   spec.Exchange.Delete(0, 'other-x'), spec.Exchange.Bind(0, 'mine-x', 'other-x', ''),
+                   spec.Exchange.Bind(0, 'other-x', 'mine-x', ''),
+                   spec.Queue.Declare(0, 'mine-dead', arguments={'x-dead-letter-exchange': 'other-x'}),
+                   spec.Exchange.Declare(0, 'mine-y', 'direct', arguments={
+                       'alternate-exchange': 'other-x'})):
+        connection.channel().call(method)
+    for exchange in ('other-x', ''):
+        channel = connection.channel()
+        channel.publish(exchange, 'mine-q', b'1')
+        channel.settle()
+
+
+def no_permission_for_virtual_host(session: Session) -> None:
+    """A user without any permission cannot even connect."""
+    session.add_user('stranger')
+    session.client(user='stranger', password='stranger')
+    session.settle()

@@ -8,11 +8,10 @@ from scenarios.client import Session
 def queue_ttl(session: Session) -> None:
     """x-message-ttl: milliseconds that a message stays."""
     channel = session.channel()
-    channel.queue('q', x_message_ttl=300)
+    channel.queue('q', x_message_ttl=800)
     channel.publish('', 'q', b'1')
-    session.settle()
     channel.count('q')
-    session.sleep(0.5)
+    session.sleep(1.2)
     channel.count('q')
     channel.get('q')
 
@@ -48,11 +47,10 @@ def ttl_zero(session: Session) -> None:
 def ttl_and_requeue(session: Session) -> None:
     """Time goes on while a message is unacked; requeued too late it is gone."""
     channel = session.channel()
-    channel.queue('q', x_message_ttl=200)
+    channel.queue('q', x_message_ttl=800)
     channel.publish('', 'q', b'1')
-    channel.settle()
     channel.get('q', no_ack=False)
-    session.sleep(0.4)
+    session.sleep(1.2)
     channel.nack(1)
     channel.settle()
     channel.count('q')

@@ -149,9 +149,8 @@ def exclusive_goes_with_lost_connection(session: Session) -> None:
     mine.channel().queue('q', exclusive=True)
     mine.ended = True
     mine.stream.close()
-    session.settle()
-    session.sleep(0.1)
-    session.channel().declare('q', passive=True)
+    session.sleep(0.2)
+    session.channel().count('q')
 
 
 def auto_delete(session: Session) -> None:
@@ -220,33 +219,33 @@ def expires(session: Session) -> None:
     """A queue with x-expires goes when nobody has used it for so long."""
     connection = session.client()
     channel = connection.channel()
-    channel.queue('q', x_expires=500)
-    channel.queue('used', x_expires=500)
+    channel.queue('q', x_expires=1000)
+    channel.queue('used', x_expires=1000)
     channel.consume('used', 'tag')
-    session.sleep(0.25)
-    connection.channel().declare('q', passive=True)
-    session.sleep(0.35)
-    connection.channel().declare('q', passive=True)
     session.sleep(0.5)
-    connection.channel().declare('q', passive=True)
-    connection.channel().declare('used', passive=True)
+    channel.count('q')
+    session.sleep(1.6)
+    connection.channel().count('q')
+    channel.count('used')
     channel.call(spec.Basic.Cancel('tag'))
-    session.sleep(0.8)
-    connection.channel().declare('used', passive=True)
+    session.sleep(0.5)
+    channel.count('used')
+    session.sleep(1.6)
+    connection.channel().count('used')
 
 
 def expires_with_get(session: Session) -> None:
     """Basic.Get is use, a message that arrives is not."""
     connection = session.client()
     channel = connection.channel()
-    channel.queue('q', x_expires=500)
-    channel.queue('fed', x_expires=500)
+    channel.queue('q', x_expires=1500)
+    channel.queue('fed', x_expires=1500)
     for _ in range(3):
-        session.sleep(0.3)
+        session.sleep(0.8)
         channel.get('q')
         channel.publish('', 'fed', b'1')
-    connection.channel().declare('q', passive=True)
-    connection.channel().declare('fed', passive=True)
+    connection.channel().count('q')
+    connection.channel().count('fed')
 
 
 def nowait(session: Session) -> None:

@@ -20,7 +20,7 @@ from scenarios.client import Session, SocketStream
 from scenarios.collect import FOLDER, SCENARIOS
 
 # Seconds of quiet after which a broker is taken to have said all.
-QUIET = (0.05, 0.5)
+QUIET = (0.05, 0.2)
 THREADS = 16
 
 
@@ -30,6 +30,7 @@ def observe(broker: rabbitmq.Broker, name: str, quiet: float) -> list[str]:
     broker.add_virtual_host(virtual_host)
     session = Session(lambda: SocketStream(broker.url_of(virtual_host), quiet),
                       virtual_host=virtual_host)
+    session.add_user = lambda *arguments: add_user(broker, virtual_host, *arguments)
     try:
         SCENARIOS[name](session)
         session.settle()
@@ -37,6 +38,17 @@ def observe(broker: rabbitmq.Broker, name: str, quiet: float) -> list[str]:
         session.close()
         broker.delete_virtual_host(virtual_host)
     return session.notes
+
+
+def add_user(broker: rabbitmq.Broker, virtual_host: str, name: str, *patterns: str) -> None:
+    """Add a user whose password is its name; patterns: to configure, to write and to read."""
+    backend = 'rabbit_auth_backend_internal'
+    broker.call(f'{backend}:exists(<<"{name}">>) orelse '
+                f'{backend}:add_user(<<"{name}">>, <<"{name}">>, <<"test">>)')
+    if patterns:
+        allowed = ', '.join(f'<<"{pattern}">>' for pattern in patterns)
+        broker.call(f'{backend}:set_permissions(<<"{name}">>, <<"{virtual_host}">>, {allowed}, '
+                    '<<"test">>)')
 
 
 def settled(broker: rabbitmq.Broker, name: str, known: list[str] | None) -> list[str]:

@@ -1,0 +1,6 @@
+"""Makes `scenarios` importable for the tests in the folders below."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
