@@ -335,7 +335,7 @@ class _Node:
                                          start_new_session=True)
         for name in ('home', 'log', 'certificates'):
             (self._folder / name).mkdir()
-        _make_certificates(self._folder / 'certificates')
+        make_certificates(self._folder / 'certificates')
         amqp, amqps, calls, distribution, epmd = _free_ports(5)
         token = secrets.token_hex(16)
         environment = self._configure(amqp, amqps, distribution, epmd)
@@ -498,7 +498,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _make_certificates(folder: pathlib.Path) -> None:
+def make_certificates(folder: pathlib.Path) -> None:
     """Writes what `Broker.certificates` lists."""
     try:
         import trustme

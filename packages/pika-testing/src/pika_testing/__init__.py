@@ -1,5 +1,6 @@
 """Tools for testing AMQP 0-9-1 adapters and programs."""
 
+from pika_testing.broker import Clock, MemoryBroker
 from pika_testing.describe import describe
 from pika_testing.peer import (
     HANDSHAKE,
@@ -12,10 +13,12 @@ from pika_testing.peer import (
 )
 from pika_testing.proxy import FaultProxy
 from pika_testing.recorder import Recorder
+from pika_testing.served import QueueState, ServedBroker
+from pika_testing.server import BrokerServer
 from pika_testing.session import Outcome, Session, contexts_of
 
 __all__ = [
-    'FaultProxy', 'HANDSHAKE', 'HANDSHAKE_SCRIPT', 'Outcome', 'Recorder', 'ScriptedPeer', 'Session',
+    'BrokerServer', 'Clock', 'FaultProxy', 'MemoryBroker', 'QueueState', 'ServedBroker', 'HANDSHAKE', 'HANDSHAKE_SCRIPT', 'Outcome', 'Recorder', 'ScriptedPeer', 'Session',
     'contexts_of', 'converse', 'describe', 'message_frames', 'open_channel', 'open_connection'
 ]
 

@@ -49,7 +49,7 @@ class MemoryBroker:
         self.version = versions.find(version)
         self.clock = clock or Clock()
         self.timers = Timers()
-        self.faults = Faults()
+        self.faults = Faults(self)
         self.virtual_hosts: dict[str, VirtualHost] = {}
         self.users: dict[str, User] = {}
         self.connections: dict[ServerConnection, None] = {}
@@ -75,9 +75,7 @@ class MemoryBroker:
 
     def delete_virtual_host(self, name: str) -> None:
         """Delete a virtual host and close its connections."""
-        for connection in list(self.connections):
-            if connection.state == OPEN and connection.virtual_host.name == name:
-                connection.close(Refusal(320, f"vhost '{name}' is down", 0))
+        self.close_connections(320, f"vhost '{name}' is down", name)
         del self.virtual_hosts[name]
         for user in self.users.values():
             user.permissions.pop(name, None)
@@ -144,7 +142,32 @@ class MemoryBroker:
             if connection.blocked:
                 connection.unblock()
 
-    def close_connections(self, code: int = 320, text: str = 'closed by the operator') -> None:
-        """Close all connections."""
+    def close_connections(self,
+                          code: int = 320,
+                          text: str = 'closed by a test',
+                          virtual_host: str | None = None) -> None:
+        """Close the connections of a virtual host, or all, with this code and text."""
         for connection in list(self.connections):
-            connection.close(Refusal(code, text, 0))
+            if connection.state == OPEN and virtual_host in (None, connection.virtual_host.name):
+                connection.close(Refusal(code, text, 0))
+
+    def close_channels(self, code: int = 406, text: str = 'closed by a test') -> None:
+        """Close all channels with this code and text; the connections stay."""
+        for connection in list(self.connections):
+            for number in list(connection.channels):
+                connection.close_channel(number, Refusal(code, text, 0))
+
+    def drop_connections(self) -> None:
+        """End all connections without a word, as when the broker's machine goes down."""
+        for connection in list(self.connections):
+            connection.drop()
+
+    def cancel_consumers(self, queue: str, virtual_host: str = '/') -> None:
+        """Cancel the consumers of a queue, as RabbitMQ does when it moves one."""
+        for consumer in list(self.virtual_hosts[virtual_host].queues[queue].consumers.all):
+            consumer.channel.cancelled(consumer)
+
+    def delete_queue(self, queue: str, virtual_host: str = '/') -> None:
+        """Delete a queue."""
+        host = self.virtual_hosts[virtual_host]
+        host.delete_queue(host.queues[queue])

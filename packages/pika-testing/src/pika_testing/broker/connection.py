@@ -7,6 +7,8 @@ send: then `on_output` is called.
 
 from __future__ import annotations
 
+import logging
+
 from pika import content, exceptions, frame, spec
 from pika.amqp_object import Method
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pika_testing.broker.virtual_host import VirtualHost
 
     Chunk = Union[bytes, memoryview]
+
+LOGGER = logging.getLogger(__name__)
 
 LOGIN = 'login'
 OPEN = 'open'
@@ -51,6 +55,7 @@ class ServerConnection:
       user, virtual_host: as whom and where, once it is open.
       channels: by number.
       exclusive_queues: those that end with it.
+      bytes_sent: those that its owner has taken.
       on_output: called when something is to be sent that its own bytes did not bring about.
     """
 
@@ -67,6 +72,7 @@ class ServerConnection:
         self.on_frame: Callable[[str, int, object], object] | None = None
         self.blocked = False
         self.heartbeat = 0
+        self.bytes_sent = 0
         self._login = Login(self, certified)
         self._greeted = False
         self._frames = frame.FrameReader(self._find_sink, broker.frame_max - frame.OVERHEAD + FUDGE)
@@ -87,8 +93,8 @@ class ServerConnection:
 
     @property
     def is_over(self) -> bool:
-        """Whether the stream is to be closed once all is sent."""
-        return self.state == ENDED
+        """Whether the stream is to be closed: all was said, and handed over."""
+        return self.state == ENDED and not (self._output and self.broker.faults.stalled)
 
     @property
     def wants_data(self) -> bool:
@@ -126,14 +132,21 @@ class ServerConnection:
 
     def data_to_send(self) -> list[Chunk]:
         """Hand over the chunks to write, in order; each is handed over once."""
+        faults = self.broker.faults
+        if faults.stalled or not self._output:
+            return []
         output, self._output = self._output, []
-        if output:
-            self._sent = self.broker.clock.now()
+        self._sent = self.broker.clock.now()
         was_congested = self.congested
-        self._pending = 0
+        size, self._pending = self._pending, 0
         if was_congested and self.state == OPEN:
             for channel in list(self.channels.values()):
                 channel.wake()
+        output, cut = faults.shape(output, self.bytes_sent)
+        self.bytes_sent += size
+        if cut:
+            self.drop()
+            self._output.clear()
         return output
 
     def next_timeout(self) -> float | None:
@@ -212,6 +225,7 @@ class ServerConnection:
         self._heard = self.broker.clock.now()
         if self.can('connection.blocked'):
             self.send(0, spec.Connection.Unblocked())
+        self.on_output()
         held, self._held = self._held, []
         self._act(self._read)
         for received in held:
@@ -254,6 +268,9 @@ class ServerConnection:
                 self._end()
             else:
                 self.close(refusal)
+        except Exception:  # a mistake in here: it must not end the broker for others
+            LOGGER.exception('%r', self)
+            self.close(Refusal(spec.INTERNAL_ERROR, method=0))
 
     def _read(self) -> None:
         if not self._greeted and not self._greet():
