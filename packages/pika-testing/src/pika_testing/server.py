@@ -238,7 +238,10 @@ class _Client:
                 self._begin(self._tls.common_name())
         if data and self._connection is not None:
             self._connection.receive_data(data)
-        self.write()
+        if self._tls is not None and self._tls.ended:
+            self._end()
+        else:
+            self.write()
 
     def write(self) -> None:
         """Send what there is, as far as the client takes it."""
@@ -291,6 +294,10 @@ class _Client:
 
     def _end(self) -> None:
         """Close after the last words: what the client still sends must not turn it into a reset."""
+        if self._tls is not None:
+            self._tls.close()
+            self._flush_tls()
+            self._send()
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
             while self.socket.recv(_READ_SIZE):
@@ -311,6 +318,7 @@ class _TLS:
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.connected = False
+        self.ended = False  # the client sends no more
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -325,12 +333,15 @@ class _TLS:
                 return b''
             self.connected = True
         plaintext = []
-        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
-            while True:
+        try:
+            while not self.ended:
                 record = self._ssl.read(_READ_SIZE)
-                if not record:
-                    break
                 plaintext.append(record)
+                self.ended = not record
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = True
         return b''.join(plaintext)
 
     def encrypt(self, chunks: list[Chunk]) -> list[Chunk]:
@@ -344,6 +355,12 @@ class _TLS:
     def data_to_send(self) -> list[Chunk]:
         """The ciphertext that waits."""
         return [self._outgoing.read()] if self._outgoing.pending else []
+
+    def close(self) -> None:
+        """Say close_notify; the client's own is not waited for."""
+        if self.connected:
+            with contextlib.suppress(ssl.SSLError):
+                self._ssl.unwrap()
 
     def common_name(self) -> str | None:
         """The name in the client's certificate."""

@@ -42,6 +42,9 @@ FUDGE = frame.OVERHEAD
 _CONTENT = (spec.Basic.Publish, spec.Basic.GetOk, spec.Basic.Deliver, spec.Basic.Return)
 # How the errors of arguments begin for which RabbitMQ has words; inside a table it just ends.
 _AROUND_TABLES = ('the arguments ', 'table at offset 0 ')
+# Heartbeat timeouts without a byte after which a client is given up: RabbitMQ looks once in each,
+# and wants to have seen two of them silent.
+_SILENCE = 3
 _CLOSE_TIMEOUT = 10.0  # seconds to wait for Connection.CloseOk
 _LOGIN_TIMEOUT = 10.0  # seconds for all of the handshake
 
@@ -155,7 +158,7 @@ class ServerConnection:
         if self.heartbeat and self.state == OPEN:
             moments.append(self._sent + self.heartbeat / 2)
             if not self.blocked:
-                moments.append(self._heard + 2 * self.heartbeat)
+                moments.append(self._heard + _SILENCE * self.heartbeat)
         return min(moments, default=None)
 
     def handle_timeout(self, now: float) -> None:
@@ -163,7 +166,7 @@ class ServerConnection:
         if self._deadline is not None and now >= self._deadline:
             self._end()
         elif self.heartbeat and self.state == OPEN:
-            if now >= self._heard + 2 * self.heartbeat and not self.blocked:
+            if now >= self._heard + _SILENCE * self.heartbeat and not self.blocked:
                 self._end()
             elif now >= self._sent + self.heartbeat / 2:
                 self._sent = now
