@@ -23,7 +23,7 @@ from pika_blocking.wire import Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pika.transport.endpoints import Outcome
     from pika.transport.tls import TLSFilter
@@ -59,10 +59,11 @@ def as_sequence(parameters: Parameters | Sequence[Parameters] | None) -> Sequenc
     raise _NoParametersError('parameters', parameters, allowed, secret=True)
 
 
-def connect(configs: Sequence[Parameters], connection: object, wake: socket.socket) -> Driver:
+def connect(configs: Sequence[Parameters], connection: object, wake: socket.socket,
+            open_wire: Callable[[Connect, socket.socket], Wire]) -> Driver:
     """Open a connection to the first of `configs` that answers; the last says how often to try.
 
-    connection: what a heartbeat callable gets. wake: see `Wire`.
+    connection: what a heartbeat callable gets. wake: see `Wire`. open_wire: as the one below.
 
     Raises:
       AMQPConnectionError: that of the last attempt, with the earlier ones as its attribute
@@ -84,28 +85,34 @@ def connect(configs: Sequence[Parameters], connection: object, wake: socket.sock
                 outcome = None
                 time.sleep(step.seconds)
             else:
-                return _open(step, connection, wake)
+                return _open(step, connection, lambda step=step: open_wire(step, wake))
         except Exception as error:
             LOGGER.info('Connecting failed: %s', error)
             outcome = error
     raise failure
 
 
-def _open(step: Connect, connection: object, wake: socket.socket) -> Driver:
-    """Open all layers to one address; `stack_timeout` bounds them all, `socket_timeout` TCP."""
-    parameters = step.parameters
-    started = time.monotonic()
-    protocol = Protocol(parameters, connection)
+def open_wire(step: Connect, wake: socket.socket) -> Wire:
+    """Open TCP to one address within `socket_timeout`, and begin TLS where it is asked for."""
     sock = _open_socket(step)
     tls: TLSFilter | None = None
     try:
-        if parameters.ssl_options is not None:
+        if step.parameters.ssl_options is not None:
             from pika.transport.tls import TLSFilter  # not everybody needs ssl
-            tls = TLSFilter(parameters)
-        wire = Wire(sock, tls, wake)
+            tls = TLSFilter(step.parameters)
+        return Wire(sock, tls, wake)
     except BaseException:
         sock.close()
         raise
+
+
+def _open(step: Connect, connection: object, open_wire: Callable[[], Wire]) -> Driver:
+    """Open all layers to one address; `stack_timeout` bounds them all."""
+    parameters = step.parameters
+    started = time.monotonic()
+    protocol = Protocol(parameters, connection)
+    wire = open_wire()
+    tls = wire.tls
     opening = Pending()
 
     def route(event: events.Event) -> None:

@@ -63,6 +63,9 @@ class BlockingConnection:
       ValueError, TypeError: `parameters` are none.
     """
 
+    # What opens TCP; tests put something else here.
+    _open_wire = staticmethod(connecting.open_wire)
+
     def __init__(self,
                  parameters: Parameters | Sequence[Parameters] | None = None,
                  _impl_class: type[object] | None = None) -> None:
@@ -79,7 +82,7 @@ class BlockingConnection:
         self._mailbox = Mailbox()
         self._dispatcher = Dispatcher(self._mailbox)
         try:
-            self._driver = connecting.connect(configs, self, self._mailbox.wake)
+            self._driver = connecting.connect(configs, self, self._mailbox.wake, self._open_wire)
         except BaseException:
             self._mailbox.close()
             raise

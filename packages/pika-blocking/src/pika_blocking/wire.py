@@ -45,6 +45,7 @@ class Wire:
       wake: the reading end of a pair; `wait` with `wake=True` returns when it becomes readable.
 
     Attributes:
+      tls: that filter; None for plain TCP.
       error: why nothing can be sent any more; None as long as it can.
       unsent: what the kernel has not taken yet.
       reads: how often something arrived.
@@ -58,7 +59,7 @@ class Wire:
         self.unsent: deque[Chunk] = deque()
         self.reads = 0
         self._socket = sock
-        self._tls = tls
+        self.tls = tls
         self._waiter = _Waiter(sock, None)
         self._waiter_with_wake = _Waiter(sock, wake)
         if tls is not None:
@@ -70,8 +71,8 @@ class Wire:
 
         Else some of it is in `unsent`, or `error` says why it was dropped.
         """
-        if self._tls is not None:
-            self._tls.send(chunks)
+        if self.tls is not None:
+            self.tls.send(chunks)
             return self._send_ciphertext()
         if self.unsent or self.error is not None or (len(chunks) > 1 and size > _JOIN_LIMIT):
             return self._send(chunks)
@@ -117,8 +118,8 @@ class Wire:
 
         The end of the stream counts as something.
         """
-        if self._tls is not None:
-            return self._read_tls(self._tls, protocol, now)
+        if self.tls is not None:
+            return self._read_tls(self.tls, protocol, now)
         room = protocol.get_body_buffer()
         data = b''
         try:
@@ -164,8 +165,8 @@ class Wire:
 
     def close(self, timeout: float) -> None:
         """Close the socket; what is unsent may take `timeout` seconds before."""
-        if self._tls is not None:
-            self._tls.close()
+        if self.tls is not None:
+            self.tls.close()
             self._send_ciphertext()
         if not self.flush() and self.error is None:
             self._waiter.wait(timeout, True)
@@ -192,10 +193,10 @@ class Wire:
         return self.flush()
 
     def _send_ciphertext(self) -> bool:
-        assert self._tls is not None
-        sent = self._send(self._tls.data_to_send())
-        if self._tls.error is not None and self.error is None:
-            self.error = self._tls.error
+        assert self.tls is not None
+        sent = self._send(self.tls.data_to_send())
+        if self.tls.error is not None and self.error is None:
+            self.error = self.tls.error
             return False
         return sent
 

@@ -49,6 +49,8 @@ class DeferredConnection:
         `AMQPConnectionError`.
     """
 
+    _engine_class = Engine
+
     def __init__(self, parameters: Parameters | None, custom_reactor: Any) -> None:
         if parameters is not None and not isinstance(parameters, Parameters):
             raise exceptions.ParameterTypeError('parameters',
@@ -62,7 +64,7 @@ class DeferredConnection:
         self._closers: list[defer.Deferred[Exception]] = []
         self._reason: Exception | None = None
         self._told = False
-        self._engine = Engine(custom_reactor, parameters, self._tell)
+        self._engine = self._engine_class(custom_reactor, parameters, self._tell)
         self._engine.add_on_open_callback(self._on_open)
         self._engine.add_on_open_error_callback(self._on_end)
         self._engine.add_on_close_callback(self._on_end)
