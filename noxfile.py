@@ -9,6 +9,7 @@ which says what the package is called, needs, tests with (dependency group ``tes
     nox -s "tests(pika-core-3.9)"
     nox -s integration           against RabbitMQ
     nox -s integration -- 3.8 4.3                against these versions of it
+    nox -s integration -- memory                 the contract of all adapters on a broker in memory
     nox -s tests -- -k confirms  what follows -- goes to pytest
 """
 from __future__ import annotations
@@ -44,6 +45,8 @@ FORMATTERS = ('yapf ==0.43.*', 'tomli; python_version < "3.11"')
 TIMEOUT = 120
 # Tests against RabbitMQ mostly wait; each process has a node of its own.
 PROCESSES = 5
+MEMORY = 'memory'
+CONTRACT = 'test_contract*.py'
 NEWEST = list(rabbitmq_tree.SUITES)[-1]
 # Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
 PATIENCE = 10
@@ -128,6 +131,8 @@ def pytest(session: nox.Session, arguments: list[str], chosen: list[str],
     if session.python not in ran:
         ran.append(str(session.python))
     session.install('pytest-timeout')
+    if '-p' in arguments:  # the fixtures of that plugin, not those of ours
+        arguments = ['-p', 'no:pika_testing', *arguments]
     session.run('pytest',
                 f'--timeout={TIMEOUT}',
                 *arguments,
@@ -176,10 +181,13 @@ def integration(session: nox.Session) -> None:
     """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions.
 
     On the oldest Python that packages allow, where it is here, frameworks are the oldest they allow
-    (dependency group ``oldest``). On the newest one here, packages with ``newest = true`` in
-    ``tool.rabbitmq`` meet the newest RabbitMQ, where it can be had.
+    (dependency group ``oldest``). On the newest one here, packages with ``newest`` in
+    ``tool.rabbitmq`` meet the newest RabbitMQ, where it can be had, and with ``newest = "too"`` the
+    other one as well; those with ``memory`` keep the contract of adapters on a broker in memory,
+    too.
     """
-    versions = list(itertools.takewhile(rabbitmq_tree.SUITES.__contains__, session.posargs))
+    versions = list(
+        itertools.takewhile({*rabbitmq_tree.SUITES, MEMORY}.__contains__, session.posargs))
     names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
     install(session, *names)
     install_test_requirements(session, *names)
@@ -188,30 +196,41 @@ def integration(session: nox.Session) -> None:
     session.install('pytest', 'pytest-xdist', 'trustme')
     folders = {name: str(PACKAGES[name]['path'] / 'tests/integration') for name in names}
     tools = str(TOP / 'tools' / 'tests')
+    contracts = {
+        name: [str(path) for path in (PACKAGES[name]['path'] / 'tests/integration').glob(CONTRACT)]
+        for name in names
+    }
     if versions:
-        runs = [(version, [tools, *folders.values()]) for version in versions]
+        runs = [(version,
+                 sum(contracts.values(), []) if version == MEMORY else [tools, *folders.values()])
+                for version in versions]
+    elif session.python == ENDS[-1]:
+        settings = {name: PACKAGES[name]['tool'].get('rabbitmq', {}) for name in names}
+        in_memory = [name for name in names if settings[name].get('memory')]
+        newest = [name for name in names if settings[name].get('newest')]
+        runs = [(MEMORY, sum((contracts[name] for name in in_memory), [])),
+                (NEWEST, [folders[name] for name in newest]),
+                ('', [
+                    tools,
+                    *(folders[name] for name in names if settings[name].get('newest') is not True)
+                ])]
     else:
-        newest = [] if session.python != ENDS[-1] else [
-            folders.pop(name)
-            for name in names
-            if PACKAGES[name]['tool'].get('rabbitmq', {}).get('newest')
-        ]
-        runs = [(NEWEST, newest)] if newest else []
-        runs.append(('', [tools, *folders.values()]))
+        runs = [('', [tools, *folders.values()])]
     missing = []
     for version, paths in runs:
         try:
-            if version:
+            if version not in ('', MEMORY):
                 rabbitmq_tree.fetch(version)
         except rabbitmq_tree.UnavailableError as error:
             missing.append(f'RabbitMQ {version}: not here: {error}')
             if not versions:
                 runs[-1][1].extend(paths)
             continue
-        pytest(session, ['-p', 'pytest_rabbitmq', f'-n{PROCESSES}', '--dist=worksteal', *paths],
+        plugin = 'pytest_memory' if version == MEMORY else 'pytest_rabbitmq'
+        pytest(session, ['-p', plugin, f'-n{PROCESSES}', '--dist=worksteal', *paths],
                session.posargs[len(versions):],
                PYTHONPATH=str(TOP / 'tools'),
-               RABBITMQ_VERSION=version)
+               RABBITMQ_VERSION='' if version == MEMORY else version)
     for line in missing:
         print(line)
     if versions and len(missing) == len(versions):
@@ -355,13 +374,13 @@ def speed(session: nox.Session) -> None:
 
 @nox.session(requires=['build'])
 def demo(session: nox.Session) -> None:
-    """10,000 messages through each adapter and a real RabbitMQ."""
+    """10,000 messages through each adapter and a broker; ``-- rabbitmq`` starts a RabbitMQ."""
     install(session, *PACKAGES)
-    session.install('trustme')
-    session.run('python',
-                'tools/rabbitmq.py',
-                'run',
-                '--',
+    starter = []
+    if session.posargs == ['rabbitmq']:
+        session.install('trustme')
+        starter = ['python', 'tools/rabbitmq.py', 'run', '--']
+    session.run(*starter,
                 'python',
                 'tools/demo.py',
                 interrupt_timeout=PATIENCE,

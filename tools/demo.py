@@ -1,16 +1,20 @@
 """Send MESSAGES persistent messages through each adapter to a broker and back; print the cost.
 
-    python tools/rabbitmq.py run -- python tools/demo.py
+    python tools/demo.py                                       a broker in memory, if there is none
+    python tools/rabbitmq.py run -- python tools/demo.py       RabbitMQ
 
 Rule: each adapter does it the way its users do. The blocking one waits for the confirm of every
 message; those with callbacks keep up to WINDOW confirms outstanding; Twisted's awaits WINDOW
 Deferreds at a time.
 
-The broker is the one that ``AMQP_URL`` names. An adapter joins by a function in ADAPTERS.
+The broker is the one that ``AMQP_URL`` names, else one on this machine, else one in memory, in a
+process of its own. An adapter joins by a function in ADAPTERS.
 """
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
 import time
 import uuid
@@ -19,9 +23,10 @@ from typing import TYPE_CHECKING
 import pika
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
+DEFAULT_URL = 'amqp://guest:guest@localhost/%2F'
 MESSAGES = 10_000
 WINDOW = 1_000
 PREFETCH = 500
@@ -282,9 +287,44 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
             for column, (cell, width) in enumerate(zip(row, widths))))
 
 
+@contextlib.contextmanager
+def find_broker() -> Iterator[str]:
+    """The URL of a broker; says which one it is."""
+    url = os.environ.get('AMQP_URL')
+    if url is None and answers(DEFAULT_URL):
+        url = DEFAULT_URL
+    if url is not None:
+        print(f'Broker: {url.rpartition("@")[2]}')
+        yield url
+        return
+    with subprocess.Popen([sys.executable, '-m', 'pika_testing', '--port', '0'],
+                          stdout=subprocess.PIPE,
+                          text=True) as process:
+        assert process.stdout is not None
+        print('Broker: one in memory, as AMQP_URL is not set and no broker is on this machine')
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def answers(url: str) -> bool:
+    """Whether a broker takes connections there."""
+    try:
+        pika.BlockingConnection(pika.URLParameters(f'{url}?socket_timeout=1')).close()
+    except pika.exceptions.AMQPConnectionError:
+        return False
+    return True
+
+
 def main() -> int:
     """Run all adapters, one after the other; the exit status."""
-    parameters = pika.URLParameters(os.environ.get('AMQP_URL', 'amqp://guest:guest@localhost/%2F'))
+    with find_broker() as url:
+        return run(pika.URLParameters(url))
+
+
+def run(parameters: pika.URLParameters) -> int:
+    """Run all adapters on this broker; the exit status."""
     rows = [('adapter', 'direction', 'messages', 'seconds', 'messages/s', 'CPU µs/message')]
     try:
         for adapter in ADAPTERS:

@@ -16,13 +16,7 @@ import pytest
 import rabbitmq
 from pika_testing import ServedBroker
 from pytest_rabbitmq import (  # noqa: F401 (fixtures)
-    amqp_url,
-    certificates,
-    client_context,
-    tls_context,
-    tls_url,
-    unique_name,
-    virtual_host,
+    amqp_url, certificates, client_context, tls_context, tls_url, unique_name, virtual_host,
     wrong_host_context,
 )
 

@@ -58,9 +58,11 @@ class BrokerServer:
         self.lock = lock or threading.RLock()
         self._context = ssl_context
         self._stopping = False
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> BrokerServer:
-        self.start()
+        if self._thread is None:
+            self.start()
         return self
 
     def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None,
@@ -89,7 +91,7 @@ class BrokerServer:
 
     def stop(self) -> None:
         """End all connections at once, and the thread; no harm when that has been done."""
-        if self._stopping:
+        if self._stopping or self._thread is None:
             return
         self._stopping = True
         self.wake()
@@ -190,7 +192,7 @@ class BrokerServer:
     def has_output(self, client: _Client) -> None:
         """The broker has something for a client."""
         self._restless[client] = None
-        if threading.get_ident() != self._thread.ident:
+        if threading.current_thread() is not self._thread:
             self.wake()
 
 

@@ -477,7 +477,7 @@ def prefetch_of_channel_over_queues(session: Session) -> None:
     channel.qos(2, global_qos=True)
     channel.consume('q', 'one')
     channel.consume('r', 'two')
-    for queue in ('q', 'r', 'q', 'r'):
+    for queue in ('q', 'r', 'q'):
         channel.publish('', queue, queue.encode())
         channel.settle()
     channel.ack(1)
