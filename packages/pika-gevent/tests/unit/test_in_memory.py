@@ -1,0 +1,10 @@
+"""`GeventConnection` on a broker in its own thread, without a socket."""
+
+from __future__ import annotations
+
+from pika_gevent import GeventConnection
+from pika_testing.contract.round import check_round
+
+
+def test_round():
+    check_round(GeventConnection, lambda connection: connection.ioloop.start())

@@ -1,0 +1,10 @@
+"""`LibevConnection` on a broker in its own thread, without a socket."""
+
+from __future__ import annotations
+
+from pika_libev import LibevConnection
+from pika_testing.contract.round import check_round
+
+
+def test_round():
+    check_round(LibevConnection, lambda connection: connection.ioloop.start())

@@ -1,0 +1,10 @@
+"""`TornadoConnection` on a broker in its own thread, without a socket."""
+
+from __future__ import annotations
+
+from pika_tornado import TornadoConnection
+from pika_testing.contract.round import check_round
+
+
+def test_round():
+    check_round(TornadoConnection, lambda connection: connection.ioloop.start())
