@@ -226,8 +226,8 @@ def integration(session: nox.Session) -> None:
             if not versions:
                 runs[-1][1].extend(paths)
             continue
-        plugin = 'pytest_memory' if version == MEMORY else 'pytest_rabbitmq'
-        pytest(session, ['-p', plugin, f'-n{PROCESSES}', '--dist=worksteal', *paths],
+        plugins = ['-p', 'pytest_rabbitmq', *(['-p', 'pytest_memory'] if version == MEMORY else [])]
+        pytest(session, [*plugins, f'-n{PROCESSES}', '--dist=worksteal', *paths],
                session.posargs[len(versions):],
                PYTHONPATH=str(TOP / 'tools'),
                RABBITMQ_VERSION='' if version == MEMORY else version)

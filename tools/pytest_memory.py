@@ -1,4 +1,4 @@
-"""The fixtures of `pytest_rabbitmq` on a broker in memory: `-p pytest_memory`.
+"""The fixtures of `pytest_rabbitmq` on a broker in memory: `-p pytest_rabbitmq -p pytest_memory`.
 
 The version of RabbitMQ as which it behaves is that of ``MEMORY_VERSION``, 4.3 unless set.
 """
@@ -15,10 +15,6 @@ from typing import TYPE_CHECKING
 import pytest
 import rabbitmq
 from pika_testing import ServedBroker
-from pytest_rabbitmq import (  # noqa: F401 (fixtures)
-    amqp_url, certificates, client_context, tls_context, tls_url, unique_name, virtual_host,
-    wrong_host_context,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,32 +40,36 @@ class MemoryNode(rabbitmq.Broker):
                          str(certificates), 'in memory')
         self._version = tuple(map(int, version.split('.')))
 
-    def add_virtual_host(self, name: str) -> None:
+    # What the base does with calls into RabbitMQ.
+
+    def add_virtual_host(self, name: str) -> None:  # noqa: D102
         with self._served.locked() as broker:
             broker.add_virtual_host(name)
 
-    def delete_virtual_host(self, name: str) -> None:
+    def delete_virtual_host(self, name: str) -> None:  # noqa: D102
         with self._served.locked() as broker:
             broker.delete_virtual_host(name)
             broker.published.clear()
 
-    def close_connections(self, virtual_host: str, reason: str = 'closed by a test') -> None:
+    def close_connections(self,
+                          virtual_host: str,
+                          reason: str = 'closed by a test') -> None:
         with self._served.locked() as broker:
             broker.close_connections(320, reason, virtual_host)
 
-    def delete_queue(self, virtual_host: str, name: str) -> None:
+    def delete_queue(self, virtual_host: str, name: str) -> None:  # noqa: D102
         with self._served.locked() as broker:
             broker.delete_queue(name, virtual_host)
 
-    def queue_counts(self, virtual_host: str, name: str) -> tuple[int, int, int]:
+    def queue_counts(self, virtual_host: str, name: str) -> tuple[int, int, int]:  # noqa: D102
         state = self._served.queue(name, virtual_host)
         return len(state.messages), len(state.unacked), state.consumers
 
-    def kill(self) -> None:
+    def kill(self) -> None:  # noqa: D102
         self._served.stop()
 
     @contextlib.contextmanager
-    def memory_alarm(self) -> Iterator[None]:
+    def memory_alarm(self) -> Iterator[None]:  # noqa: D102
         with self._served.locked() as broker:
             broker.set_alarm()
         try:

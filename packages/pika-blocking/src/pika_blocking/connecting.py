@@ -6,6 +6,7 @@ leaves nothing behind.
 
 from __future__ import annotations
 
+import functools
 import logging
 import socket
 import time
@@ -85,7 +86,7 @@ def connect(configs: Sequence[Parameters], connection: object, wake: socket.sock
                 outcome = None
                 time.sleep(step.seconds)
             else:
-                return _open(step, connection, lambda step=step: open_wire(step, wake))
+                return _open(step, connection, functools.partial(open_wire, step, wake))
         except Exception as error:
             LOGGER.info('Connecting failed: %s', error)
             outcome = error

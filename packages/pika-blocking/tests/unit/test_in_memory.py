@@ -1,4 +1,4 @@
-"""`BlockingConnection` on a broker in its own thread, without a socket, and on one behind a port."""
+"""`BlockingConnection` on a broker in memory: in its own thread, and behind a port."""
 
 from __future__ import annotations
 

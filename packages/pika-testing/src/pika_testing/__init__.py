@@ -19,8 +19,10 @@ from pika_testing.server import BrokerServer
 from pika_testing.session import Outcome, Session, contexts_of
 
 __all__ = [
-    'BrokerServer', 'Clock', 'FaultProxy', 'MemoryBroker', 'QueueState', 'ServedBroker', 'HANDSHAKE', 'HANDSHAKE_SCRIPT', 'Joint', 'Outcome', 'Recorder', 'ScriptedPeer', 'Session',
-    'contexts_of', 'converse', 'describe', 'in_process', 'message_frames', 'open_channel', 'open_connection'
+    'BrokerServer', 'Clock', 'FaultProxy', 'MemoryBroker', 'QueueState', 'ServedBroker',
+    'HANDSHAKE', 'HANDSHAKE_SCRIPT', 'Joint', 'Outcome', 'Recorder', 'ScriptedPeer', 'Session',
+    'contexts_of', 'converse', 'describe', 'in_process', 'message_frames', 'open_channel',
+    'open_connection'
 ]
 
 __version__ = '0.1.0'

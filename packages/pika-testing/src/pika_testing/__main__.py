@@ -1,8 +1,8 @@
 """A broker in memory as a program.
 
-    python -m pika_testing                      on 127.0.0.1:5672, until Ctrl-C
-    python -m pika_testing --port 0 --log       any free port; each frame in words
-    python -m pika_testing -- pytest tests      for one command, which finds it in AMQP_URL
+python -m pika_testing                      on 127.0.0.1:5672, until Ctrl-C
+python -m pika_testing --port 0 --log       any free port; each frame in words
+python -m pika_testing -- pytest tests      for one command, which finds it in AMQP_URL
 """
 
 from __future__ import annotations
@@ -25,10 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pika.amqp_object import Method
-
     from pika_testing.broker.connection import ServerConnection
-
 
 _SECRET = (spec.Connection.StartOk, spec.Connection.SecureOk, spec.Connection.UpdateSecret)
 
@@ -37,6 +34,7 @@ class LoggedBroker(MemoryBroker):
     """Prints each frame of each connection in words; bodies are not among them."""
 
     def accept(self, name: str = 'a client', certified: str | None = None) -> ServerConnection:
+        """A new connection, whose frames are printed."""
         connection = super().accept(name, certified)
         print(f'{name} has come', flush=True)
         connection.on_frame = lambda arrow, channel, method: print(
@@ -44,19 +42,25 @@ class LoggedBroker(MemoryBroker):
         return connection
 
     def forget(self, connection: ServerConnection) -> None:
+        """A connection has ended."""
         print(f'{connection.name} has gone', flush=True)
         super().forget(connection)
 
 
-def _words(method: Method) -> str:
-    return f'<{method.NAME}, a secret>' if isinstance(method, _SECRET) else repr(method)
+def _words(method: object) -> str:
+    if isinstance(method, _SECRET):
+        return f'<{method.NAME}, a secret>'
+    return repr(method)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(prog='python -m pika_testing',
-                                     description='A broker in memory that answers as RabbitMQ does.')
-    parser.add_argument('--host', default='127.0.0.1', help='the address to listen on [%(default)s]')
+    parser = argparse.ArgumentParser(
+        prog='python -m pika_testing',
+        description='A broker in memory that answers as RabbitMQ does.')
+    parser.add_argument('--host',
+                        default='127.0.0.1',
+                        help='the address to listen on [%(default)s]')
     parser.add_argument('--port', type=int, help='0: any free port [5672; with a command any]')
     parser.add_argument('--version',
                         choices=list(VERSIONS),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import time
+from typing import cast
 
 from pika.transport.base_connection import BaseConnection
 
@@ -68,7 +69,9 @@ class Joint:
 
 
 def in_process(connection_class: type[C], broker: MemoryBroker) -> type[C]:
-    """A connection class of any adapter, joined to `broker` instead of to a network::
+    """A connection class of any adapter, joined to `broker` instead of to a network.
+
+    ::
 
         Connection = in_process(pika.BlockingConnection, MemoryBroker())
         with Connection() as connection:
@@ -83,21 +86,22 @@ def in_process(connection_class: type[C], broker: MemoryBroker) -> type[C]:
     """
     seams: dict[str, Any] = {}  # each of another type
     name = connection_class.__name__
+    engine_class: Any = getattr(connection_class, '_engine_class', None)
     if hasattr(connection_class, '_open_stream'):
         seams['_open_stream'] = lambda self, step, made, failed: _Transport(broker, self, made)
         seams['_resolve'] = _resolve
     elif hasattr(connection_class, '_open_wire'):
         seams['_open_wire'] = staticmethod(lambda step, wake: _Wire(broker, wake))
-    elif hasattr(connection_class, '_engine_class'):
-        seams['_engine_class'] = in_process(connection_class._engine_class, broker)
+    elif engine_class is not None:
+        seams['_engine_class'] = in_process(engine_class, broker)
     else:
         raise TypeError(f'connection_class: {connection_class!r} is no connection of an adapter')
-    joined: type[C] = type(name, (connection_class,), seams)
-    return joined
+    joined: Any = type(name, (connection_class,), seams)
+    return cast('type[C]', joined)
 
 
-def _resolve(connection: BaseConnection, parameters: object,
-             done: Callable[[endpoints.Outcome], None]) -> None:
+def _resolve(connection: BaseConnection, parameters: object, done: Callable[[endpoints.Outcome],
+                                                                            None]) -> None:
     connection._call_soon(lambda: done([(0, ('in process', 0))]))
 
 
@@ -106,8 +110,8 @@ class _Transport:
 
     tcp_connected = True
 
-    def __init__(self, broker: MemoryBroker, owner: BaseConnection,
-                 made: Callable[[_Transport], None]) -> None:
+    def __init__(self, broker: MemoryBroker, owner: BaseConnection, made: Callable[[_Transport],
+                                                                                   None]) -> None:
         self._broker = broker
         self._owner = owner
         self._connection = broker.accept('in process')

@@ -102,12 +102,14 @@ class ServedBroker:
         return server.url(virtual_host)
 
     def locked(self) -> contextlib.AbstractContextManager[MemoryBroker]:
-        """The broker itself, for faults and all that an operator does::
+        """The broker itself, for faults and all that an operator does.
+
+        ::
 
             with amqp_broker.locked() as broker:
-                broker.faults.nack_confirms = 1
-                broker.close_channels(406, 'because')
-                broker.advance(60)
+            broker.faults.nack_confirms = 1
+            broker.close_channels(406, 'because')
+            broker.advance(60)
         """
         return self._server.locked()
 
@@ -133,9 +135,11 @@ class ServedBroker:
         with self.locked() as broker:
             queue = broker.virtual_hosts[virtual_host].queues[name]
             unacked = [
-                delivery.entry.message for connection in broker.connections
+                delivery.entry.message
+                for connection in broker.connections
                 for channel in connection.channels.values()
-                for delivery in channel.unacked.values() if delivery.queue is queue
+                for delivery in channel.unacked.values()
+                if delivery.queue is queue
             ]
             return QueueState([entry.message for entry in queue.ready], unacked,
                               len(queue.consumers))
@@ -175,6 +179,8 @@ class ServedBroker:
         """A queue is there, and has what is given.
 
         Args:
+          name: the queue's.
+          virtual_host: where it is.
           messages: how many wait, or their bodies in order.
           unacked: how many are delivered and not settled.
           consumers: how many there are.
@@ -188,9 +194,8 @@ class ServedBroker:
                 state = self.queue(name, virtual_host)
             except KeyError:
                 return [f'no queue {name!r}, only {self.queues(virtual_host)}']
-            found: list[tuple[str, object, object]] = [
-                ('unacked', unacked, len(state.unacked)), ('consumers', consumers, state.consumers)
-            ]
+            found: list[tuple[str, object, object]] = [('unacked', unacked, len(state.unacked)),
+                                                       ('consumers', consumers, state.consumers)]
             if isinstance(messages, int):
                 found.append(('messages', messages, len(state.messages)))
             elif messages is not None:
@@ -233,7 +238,9 @@ class ServedBroker:
         """Messages like this were published; return them.
 
         Args:
-          body, exchange, routing_key: what they have; None for anything.
+          body: what they have; None for any.
+          exchange: where to; None for any.
+          routing_key: with which; None for any.
           count: how many; None for one or more.
 
         Raises:
@@ -243,8 +250,8 @@ class ServedBroker:
         def found() -> list[Message]:
             return [
                 message for message in self.published
-                if body in (None, message.body) and exchange in (None, message.exchange) and
-                routing_key in (None, message.routing_key)
+                if body in (None, message.body) and exchange in (
+                    None, message.exchange) and routing_key in (None, message.routing_key)
             ]
 
         if not self.wait_until(lambda: len(found()) == count if count is not None else found()):

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
-    from typing import Union
+    from typing import Any, Union
 
     from pika_testing.broker import MemoryBroker
     from pika_testing.broker.connection import ServerConnection
@@ -366,7 +366,7 @@ class _TLS:
 
     def common_name(self) -> str | None:
         """The name in the client's certificate."""
-        certificate = self._ssl.getpeercert()
+        certificate: Any = self._ssl.getpeercert()  # typeshed allows strings where there are none
         for part in (certificate or {}).get('subject', ()):
             for key, value in part:
                 if key == 'commonName':

@@ -46,7 +46,7 @@ class SocketStream:
             return self._socket.recv(65536)
         except TimeoutError:
             return None
-        except socket.timeout:  # noqa: UP041 (Python 3.9)
+        except socket.timeout:
             return None
         except OSError:
             return b''
@@ -225,7 +225,8 @@ class Client:
         channel = heard.channel_number
         if isinstance(heard, frame.Method):
             self._frames.append((channel, heard.method))
-            self._closed |= isinstance(heard.method, (spec.Connection.Close, spec.Connection.CloseOk))
+            self._closed |= isinstance(heard.method,
+                                       (spec.Connection.Close, spec.Connection.CloseOk))
             if isinstance(heard.method, (spec.Connection.Close, spec.Channel.Close)):
                 kind = spec.Channel if channel else spec.Connection
                 self.say(channel, kind.CloseOk())
@@ -331,8 +332,14 @@ class Channel:
 
     # Shorthand for what nearly every scenario does.
 
-    def declare(self, queue: str, *, passive=False, durable=False, exclusive=False,
-                auto_delete=False, **arguments):
+    def declare(self,
+                queue: str,
+                *,
+                passive=False,
+                durable=False,
+                exclusive=False,
+                auto_delete=False,
+                **arguments):
         arguments = {name.replace('_', '-'): value for name, value in arguments.items()}
         return self.call(
             spec.Queue.Declare(0,
@@ -414,7 +421,9 @@ def shown(thing: object) -> str:
     text = f'{thing.NAME}({fields})'
     if isinstance(thing, CONTENT):
         properties = thing.get_properties()
-        held = {name: _timeless(value) for name, value in vars(properties).items() if value is not None}
+        held = {
+            name: _timeless(value) for name, value in vars(properties).items() if value is not None
+        }
         if len(thing.get_body()) != thing.size:
             text += f' INCOMPLETE of {thing.size}'
         body = thing.get_body()
@@ -424,8 +433,10 @@ def shown(thing: object) -> str:
 
 def _timeless(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _timeless(held) if key not in ('time', 'timestamp_in_ms') else '...'
-                for key, held in sorted(value.items())}
+        return {
+            key: _timeless(held) if key not in ('time', 'timestamp_in_ms') else '...'
+            for key, held in sorted(value.items())
+        }
     if isinstance(value, list):
         return [_timeless(item) for item in value]
     return value

@@ -121,8 +121,8 @@ def not_implemented_methods(session: Session) -> None:
 def server_method(session: Session) -> None:
     """A method that only a broker may send."""
     channel = session.channel()
-    channel.say(spec.Basic.DeliverOk() if hasattr(spec.Basic, 'DeliverOk') else spec.Queue.DeclareOk(
-        'q', 0, 0))
+    channel.say(spec.Basic.DeliverOk() if hasattr(spec.Basic, 'DeliverOk') else spec.Queue.
+                DeclareOk('q', 0, 0))
     session.settle()
 
 
@@ -239,15 +239,20 @@ def permissions(session: Session) -> None:
                    spec.Queue.Declare(0, ''), spec.Queue.Delete(0, 'other'),
                    spec.Queue.Purge(0, 'other'), spec.Basic.Get(0, 'other'),
                    spec.Basic.Consume(0, 'other'), spec.Queue.Bind(0, 'other', 'mine-x', ''),
-                   spec.Queue.Bind(0, 'mine-q', 'other-x', ''),
-                   spec.Queue.Unbind(0, 'mine-q', 'other-x', ''),
+                   spec.Queue.Bind(0, 'mine-q', 'other-x',
+                                   ''), spec.Queue.Unbind(0, 'mine-q', 'other-x', ''),
                    spec.Exchange.Declare(0, 'other-x', 'direct'),
-                   spec.Exchange.Declare(0, 'other-x', 'direct', passive=True),
-                   spec.Exchange.Delete(0, 'other-x'), spec.Exchange.Bind(0, 'mine-x', 'other-x', ''),
-                   spec.Exchange.Bind(0, 'other-x', 'mine-x', ''),
-                   spec.Queue.Declare(0, 'mine-dead', arguments={'x-dead-letter-exchange': 'other-x'}),
-                   spec.Exchange.Declare(0, 'mine-y', 'direct', arguments={
-                       'alternate-exchange': 'other-x'})):
+                   spec.Exchange.Declare(0, 'other-x', 'direct',
+                                         passive=True), spec.Exchange.Delete(0, 'other-x'),
+                   spec.Exchange.Bind(0, 'mine-x', 'other-x',
+                                      ''), spec.Exchange.Bind(0, 'other-x', 'mine-x', ''),
+                   spec.Queue.Declare(0,
+                                      'mine-dead',
+                                      arguments={'x-dead-letter-exchange': 'other-x'}),
+                   spec.Exchange.Declare(0,
+                                         'mine-y',
+                                         'direct',
+                                         arguments={'alternate-exchange': 'other-x'})):
         connection.channel().call(method)
     for exchange in ('other-x', ''):
         channel = connection.channel()

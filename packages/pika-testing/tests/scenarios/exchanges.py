@@ -46,15 +46,16 @@ def topic(session: Session) -> None:
     """* is one word, # any number, at any place."""
     channel = session.channel()
     channel.exchange('x', 'topic')
-    for pattern in ('#', 'a.#', '#.c', '*.b.*', 'a.*', '*', 'a.#.c', '#.b.#', '', 'a.b.c', '*.#', 'a..c',
-                    '#.#', 'a*'):
+    for pattern in ('#', 'a.#', '#.c', '*.b.*', 'a.*', '*', 'a.#.c', '#.b.#', '', 'a.b.c', '*.#',
+                    'a..c', '#.#', 'a*'):
         channel.queue(f'q {pattern}')
         channel.bind(f'q {pattern}', 'x', pattern)
-    for key in ('', 'a', 'a.b', 'a.b.c', 'a.c', 'b', 'a..c', '.', 'x.b.y', 'x.y.b.z.c', 'a*', 'A.B'):
+    for key in ('', 'a', 'a.b', 'a.b.c', 'a.c', 'b', 'a..c', '.', 'x.b.y', 'x.y.b.z.c', 'a*',
+                'A.B'):
         channel.publish('x', key, key.encode())
     channel.settle()
-    for pattern in ('#', 'a.#', '#.c', '*.b.*', 'a.*', '*', 'a.#.c', '#.b.#', '', 'a.b.c', '*.#', 'a..c',
-                    '#.#', 'a*'):
+    for pattern in ('#', 'a.#', '#.c', '*.b.*', 'a.*', '*', 'a.#.c', '#.b.#', '', 'a.b.c', '*.#',
+                    'a..c', '#.#', 'a*'):
         channel.get_all(f'q {pattern}')
 
 
@@ -63,22 +64,67 @@ def headers(session: Session) -> None:
     channel = session.channel()
     channel.exchange('x', 'headers')
     arguments = {
-        'all': {'x-match': 'all', 'a': 1, 'b': 'two'},
-        'any': {'x-match': 'any', 'a': 1, 'b': 'two'},
-        'neither': {'a': 1, 'b': 'two'},
-        'void': {'x-match': 'all', 'a': None},
+        'all': {
+            'x-match': 'all',
+            'a': 1,
+            'b': 'two'
+        },
+        'any': {
+            'x-match': 'any',
+            'a': 1,
+            'b': 'two'
+        },
+        'neither': {
+            'a': 1,
+            'b': 'two'
+        },
+        'void': {
+            'x-match': 'all',
+            'a': None
+        },
         'none': {},
-        'none of any': {'x-match': 'any'},
-        'x-': {'x-match': 'all', 'x-a': 1, 'b': 'two'},
-        'all-with-x': {'x-match': 'all-with-x', 'x-a': 1},
-        'any-with-x': {'x-match': 'any-with-x', 'x-a': 1, 'b': 'two'},
+        'none of any': {
+            'x-match': 'any'
+        },
+        'x-': {
+            'x-match': 'all',
+            'x-a': 1,
+            'b': 'two'
+        },
+        'all-with-x': {
+            'x-match': 'all-with-x',
+            'x-a': 1
+        },
+        'any-with-x': {
+            'x-match': 'any-with-x',
+            'x-a': 1,
+            'b': 'two'
+        },
     }
     for queue, table in arguments.items():
         channel.queue(queue)
         channel.do(spec.Queue.Bind(0, queue, 'x', '', arguments=table))
-    for body, table in ((b'1', {'a': 1, 'b': 'two'}), (b'2', {'a': 1}), (b'3', {'b': 'two', 'c': 3}),
-                        (b'4', {'a': 'one'}), (b'5', {'x-a': 1, 'b': 'two'}), (b'6', {}),
-                        (b'7', {'a': 1.0, 'b': 'two'}), (b'8', {'x-a': 1}), (b'9', {'a': True})):
+    for body, table in ((b'1', {
+            'a': 1,
+            'b': 'two'
+    }), (b'2', {
+            'a': 1
+    }), (b'3', {
+            'b': 'two',
+            'c': 3
+    }), (b'4', {
+            'a': 'one'
+    }), (b'5', {
+            'x-a': 1,
+            'b': 'two'
+    }), (b'6', {}), (b'7', {
+            'a': 1.0,
+            'b': 'two'
+    }), (b'8', {
+            'x-a': 1
+    }), (b'9', {
+            'a': True
+    })):
         channel.publish('x', 'ignored', body, headers=table)
     channel.publish('x', 'ignored', b'10')
     channel.get_all(*arguments)
@@ -170,8 +216,21 @@ def alternate_circle(session: Session) -> None:
 def declare_again(session: Session) -> None:
     """The same exchange may be declared again, another one not."""
     connection = session.client()
-    for options in ({}, {'durable': True}, {'auto_delete': True}, {'internal': True},
-                    {'arguments': {'alternate-exchange': 'y'}}, {'arguments': {'some': 1}}):
+    for options in ({}, {
+            'durable': True
+    }, {
+            'auto_delete': True
+    }, {
+            'internal': True
+    }, {
+            'arguments': {
+                'alternate-exchange': 'y'
+            }
+    }, {
+            'arguments': {
+                'some': 1
+            }
+    }):
         connection.channel().call(spec.Exchange.Declare(0, 'x', 'direct', **options))
     connection.channel().call(spec.Exchange.Declare(0, 'x', 'fanout'))
     connection.channel().call(spec.Exchange.Declare(0, 'x', 'fanout', passive=True, durable=True))
@@ -198,8 +257,8 @@ def predeclared(session: Session) -> None:
     """A virtual host has exchanges of all types from the beginning."""
     connection = session.client()
     for kind, name in (('direct', 'amq.direct'), ('fanout', 'amq.fanout'), ('topic', 'amq.topic'),
-                       ('headers', 'amq.headers'), ('headers', 'amq.match'),
-                       ('topic', 'amq.rabbitmq.trace')):
+                       ('headers', 'amq.headers'), ('headers',
+                                                    'amq.match'), ('topic', 'amq.rabbitmq.trace')):
         connection.channel().call(spec.Exchange.Declare(0, name, kind, durable=True))
 
 

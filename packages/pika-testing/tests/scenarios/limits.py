@@ -60,7 +60,10 @@ def dead_letter_expired(session: Session) -> None:
     """An expired message goes to the dead letter exchange and says where it was."""
     channel = session.channel()
     channel.queue('dead')
-    channel.queue('q', x_message_ttl=100, x_dead_letter_exchange='', x_dead_letter_routing_key='dead')
+    channel.queue('q',
+                  x_message_ttl=100,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='dead')
     channel.publish('', 'q', b'1', headers={'own': 1}, expiration='50')
     channel.publish('', 'q', b'2')
     session.sleep(0.4)
@@ -103,8 +106,14 @@ def dead_letter_twice(session: Session) -> None:
 def dead_letter_in_a_circle(session: Session) -> None:
     """A message that expires in a circle without a rejection is dropped."""
     channel = session.channel()
-    channel.queue('one', x_message_ttl=50, x_dead_letter_exchange='', x_dead_letter_routing_key='two')
-    channel.queue('two', x_message_ttl=50, x_dead_letter_exchange='', x_dead_letter_routing_key='one')
+    channel.queue('one',
+                  x_message_ttl=50,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='two')
+    channel.queue('two',
+                  x_message_ttl=50,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='one')
     channel.publish('', 'one', b'1')
     session.sleep(0.6)
     channel.count('one')
@@ -192,7 +201,10 @@ def reject_publish(session: Session) -> None:
     """x-overflow reject-publish: the newest is refused, and nacked."""
     channel = session.channel()
     channel.queue('dead')
-    channel.queue('q', x_max_length=2, x_overflow='reject-publish', x_dead_letter_exchange='',
+    channel.queue('q',
+                  x_max_length=2,
+                  x_overflow='reject-publish',
+                  x_dead_letter_exchange='',
                   x_dead_letter_routing_key='dead')
     channel.publish('', 'q', b'1')
     channel.confirm()
@@ -208,7 +220,10 @@ def reject_publish_dlx(session: Session) -> None:
     """reject-publish-dlx: the refused one is dead-lettered."""
     channel = session.channel()
     channel.queue('dead')
-    channel.queue('q', x_max_length=1, x_overflow='reject-publish-dlx', x_dead_letter_exchange='',
+    channel.queue('q',
+                  x_max_length=1,
+                  x_overflow='reject-publish-dlx',
+                  x_dead_letter_exchange='',
                   x_dead_letter_routing_key='dead')
     channel.confirm()
     for body in (b'1', b'2'):
@@ -281,8 +296,12 @@ def delivery_limit(session: Session) -> None:
     """A quorum queue delivers again only so often, then the message is dead."""
     channel = session.channel()
     channel.queue('dead')
-    channel.queue('q', durable=True, x_queue_type='quorum', x_delivery_limit=2,
-                  x_dead_letter_exchange='', x_dead_letter_routing_key='dead')
+    channel.queue('q',
+                  durable=True,
+                  x_queue_type='quorum',
+                  x_delivery_limit=2,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='dead')
     channel.consume('q', 'tag')
     channel.publish('', 'q', b'1')
     session.sleep(0.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pika_testing.broker import Clock, MemoryBroker
+
 from scenarios.client import Session
 
 

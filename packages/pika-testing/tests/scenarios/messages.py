@@ -14,7 +14,14 @@ def properties(session: Session) -> None:
                     b'1',
                     content_type='text/plain',
                     content_encoding='gzip',
-                    headers={'a': [1, {'b': None}], 'c': b'\xff', 'd': 1.5, 'e': True},
+                    headers={
+                        'a': [1, {
+                            'b': None
+                        }],
+                        'c': b'\xff',
+                        'd': 1.5,
+                        'e': True
+                    },
                     delivery_mode=2,
                     priority=3,
                     correlation_id='c',
@@ -76,10 +83,9 @@ def returned(session: Session) -> None:
 def immediate(session: Session) -> None:
     """The flag immediate is not supported."""
     channel = session.channel()
-    channel.client.send(
-        b''.join(
-            __import__('pika_testing').message_frames(channel.number,
-                                                      spec.Basic.Publish(0, '', 'q', immediate=True))))
+    channel.client.send(b''.join(
+        __import__('pika_testing').message_frames(channel.number,
+                                                  spec.Basic.Publish(0, '', 'q', immediate=True))))
     channel.settle()
 
 

@@ -29,9 +29,23 @@ def declare_again(session: Session) -> None:
     """Nothing of a queue may differ when it is declared again."""
     connection = session.client()
     connection.channel().declare('q')
-    for options in ({'durable': True}, {'auto_delete': True}, {'exclusive': True},
-                    {'x_message_ttl': 1000}, {'x_max_length': 3}, {'some': 1},
-                    {'passive': True, 'durable': True, 'x_max_length': 4}):
+    for options in ({
+            'durable': True
+    }, {
+            'auto_delete': True
+    }, {
+            'exclusive': True
+    }, {
+            'x_message_ttl': 1000
+    }, {
+            'x_max_length': 3
+    }, {
+            'some': 1
+    }, {
+            'passive': True,
+            'durable': True,
+            'x_max_length': 4
+    }):
         connection.channel().declare('q', **options)
 
 
@@ -60,15 +74,17 @@ def reserved_name(session: Session) -> None:
 def bad_arguments(session: Session) -> None:
     """Each argument has a type and a range."""
     connection = session.client()
-    for number, (name, value) in enumerate((
-        ('x-message-ttl', -1), ('x-message-ttl', 'ten'), ('x-message-ttl', 1.5),
-        ('x-message-ttl', 2**33), ('x-expires', 0), ('x-expires', -1), ('x-expires', 'x'),
-        ('x-max-length', -1), ('x-max-length', 'x'), ('x-max-length-bytes', -1),
-        ('x-overflow', 'drop-tail'), ('x-overflow', 1), ('x-dead-letter-exchange', 1),
-        ('x-dead-letter-routing-key', 'key'), ('x-dead-letter-routing-key', 1), ('x-max-priority', -1),
-        ('x-max-priority', 256), ('x-max-priority', 'x'), ('x-single-active-consumer', 'yes'),
-        ('x-queue-type', 'strange'), ('x-queue-mode', 'strange'), ('x-queue-type', 1),
-        ('x-delivery-limit', -1), ('x-delivery-limit', 3), ('x-message-ttl', True))):
+    for number, (name, value) in enumerate(
+        (('x-message-ttl', -1), ('x-message-ttl', 'ten'), ('x-message-ttl', 1.5),
+         ('x-message-ttl', 2**33), ('x-expires', 0), ('x-expires', -1), ('x-expires', 'x'),
+         ('x-max-length', -1), ('x-max-length', 'x'), ('x-max-length-bytes', -1),
+         ('x-overflow', 'drop-tail'), ('x-overflow', 1), ('x-dead-letter-exchange', 1),
+         ('x-dead-letter-routing-key', 'key'), ('x-dead-letter-routing-key',
+                                                1), ('x-max-priority', -1), ('x-max-priority', 256),
+         ('x-max-priority', 'x'), ('x-single-active-consumer',
+                                   'yes'), ('x-queue-type', 'strange'), ('x-queue-mode', 'strange'),
+         ('x-queue-type', 1), ('x-delivery-limit', -1), ('x-delivery-limit', 3), ('x-message-ttl',
+                                                                                  True))):
         connection.channel().call(spec.Queue.Declare(0, f'q{number}', arguments={name: value}))
 
 
@@ -286,11 +302,19 @@ def quorum(session: Session) -> None:
     connection = session.client()
     connection.channel().declare('q', durable=True, x_queue_type='quorum')
     connection.channel().declare('q', durable=True)
-    for number, options in enumerate(({}, {'durable': True, 'exclusive': True},
-                                      {'durable': True, 'auto_delete': True})):
+    for number, options in enumerate(({}, {
+            'durable': True,
+            'exclusive': True
+    }, {
+            'durable': True,
+            'auto_delete': True
+    })):
         connection.channel().declare(f'q{number}', x_queue_type='quorum', **options)
     connection.channel().declare('q4', durable=True, x_queue_type='quorum', x_max_priority=3)
-    connection.channel().declare('q5', durable=True, x_queue_type='quorum', x_overflow='reject-publish')
+    connection.channel().declare('q5',
+                                 durable=True,
+                                 x_queue_type='quorum',
+                                 x_overflow='reject-publish')
     connection.channel().declare('q6', durable=True, x_queue_type='quorum', x_message_ttl=1000)
     connection.channel().declare('q7', durable=True, x_queue_type='classic')
     connection.channel().declare('q7', durable=True)

@@ -16,6 +16,7 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import rabbitmq
+
 from scenarios.client import Session, SocketStream
 from scenarios.collect import FOLDER, SCENARIOS
 

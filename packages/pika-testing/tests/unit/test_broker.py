@@ -29,8 +29,13 @@ def test_unknown_version():
 
 
 @pytest.mark.parametrize('arguments', [
-    {'x-queue-type': 'stream'},
-    {'x-queue-type': 'quorum', 'x-quorum-initial-group-size': 3},
+    {
+        'x-queue-type': 'stream'
+    },
+    {
+        'x-queue-type': 'quorum',
+        'x-quorum-initial-group-size': 3
+    },
 ])
 def test_what_is_not_modelled_is_refused(session, arguments):
     channel = session.channel()
@@ -68,7 +73,10 @@ def test_bodies_are_held_once(broker, session):
 def test_dead_letters_share_their_body(broker, session):
     channel = session.channel()
     channel.queue('dead')
-    channel.queue('q', x_message_ttl=10, x_dead_letter_exchange='', x_dead_letter_routing_key='dead')
+    channel.queue('q',
+                  x_message_ttl=10,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='dead')
     channel.publish('', 'q', b'x' * 1000)
     body = broker.virtual_hosts['/'].queues['q'].ready.head().message.body
     broker.advance(1)
@@ -79,7 +87,9 @@ def test_a_long_chain_of_dead_letters(broker, session):
     channel = session.channel()
     last = sys.getrecursionlimit() // 2  # each takes several calls
     for number in range(last):
-        channel.queue(f'q{number}', x_max_length=0, x_dead_letter_exchange='',
+        channel.queue(f'q{number}',
+                      x_max_length=0,
+                      x_dead_letter_exchange='',
                       x_dead_letter_routing_key=f'q{number + 1}')
     channel.queue(f'q{last}')
     channel.publish('', 'q0', b'x')
@@ -178,8 +188,9 @@ def test_amqplain(broker, session):
 def test_external_needs_a_certificate(broker):
     for certified, expected in ((None, False), ('guest', True), ('nobody', False)):
         connection = broker.accept(certified=certified)
-        connection.receive_data(frame.PROTOCOL_HEADER + frame.method_frame(
-            0, spec.Connection.StartOk({}, 'EXTERNAL', '', 'en_US')))
+        connection.receive_data(
+            frame.PROTOCOL_HEADER +
+            frame.method_frame(0, spec.Connection.StartOk({}, 'EXTERNAL', '', 'en_US')))
         said = b''.join(connection.data_to_send())
         assert (b'EXTERNAL' in said) is (certified is not None)
         assert connection.is_over is not expected
@@ -192,5 +203,5 @@ def test_a_virtual_host_goes_with_its_connections(broker, session):
     broker.delete_virtual_host('other')
     session.settle()
     note, = session.notes
-    assert note.startswith("c2 < Connection.Close(reply_code=320")
+    assert note.startswith('c2 < Connection.Close(reply_code=320')
     assert len(broker.connections) == 1

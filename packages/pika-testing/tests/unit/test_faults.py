@@ -49,15 +49,17 @@ def client(broker):
 
 
 def outcomes(seen):
-    return [(event.method.NAME, event.method.delivery_tag) for event in seen if isinstance(event, events.Confirmed)]
+    return [(event.method.NAME, event.method.delivery_tag)
+            for event in seen
+            if isinstance(event, events.Confirmed)]
 
 
 def test_connections_are_closed_with_a_code(broker, client):
     broker.close_connections(320, 'maintenance')
     closed, = client.pump()
     assert isinstance(closed.reason, exceptions.ConnectionClosedByBroker)
-    assert (closed.reason.reply_code, closed.reason.reply_text) == (320,
-                                                                    'CONNECTION_FORCED - maintenance')
+    assert (closed.reason.reply_code,
+            closed.reason.reply_text) == (320, 'CONNECTION_FORCED - maintenance')
     assert not broker.connections
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 
-TESTS = textwrap.dedent('''
+TESTS = textwrap.dedent("""
     import pytest
     from pika.parameters import URLParameters
 
@@ -25,7 +25,7 @@ TESTS = textwrap.dedent('''
     def test_version(amqp_broker):
         with amqp_broker.locked() as broker:
             assert broker.version.name == '3.10'
-''')
+""")
 
 
 def test_fixtures(tmp_path):

@@ -116,7 +116,10 @@ def test_time_passes_for_clients(session, served):
 def test_time_passes_by_itself(session, served):
     channel = session.channel()
     channel.queue('dead')
-    channel.queue('q', x_message_ttl=20, x_dead_letter_exchange='', x_dead_letter_routing_key='dead')
+    channel.queue('q',
+                  x_message_ttl=20,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='dead')
     channel.publish('', 'q', b'1')
     served.assert_queue('dead', messages=[b'1'])
 
@@ -217,7 +220,8 @@ def test_exit_status_of_a_command(program):
 
 def test_program_on_a_port_in_use():
     with BrokerServer(MemoryBroker()) as server:
-        done = subprocess.run([sys.executable, '-m', 'pika_testing', '--port', str(server.port)],
+        done = subprocess.run([sys.executable, '-m', 'pika_testing', '--port',
+                               str(server.port)],
                               capture_output=True,
                               text=True,
                               timeout=20)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pika_tornado import TornadoConnection
 from pika_testing.contract.round import check_round
+from pika_tornado import TornadoConnection
 
 
 def test_round():

@@ -8,6 +8,8 @@ import textwrap
 
 # In a process of its own, as a reactor runs once.
 PROGRAM = textwrap.dedent("""
+    import sys
+
     from pika import exceptions
     from pika_testing import MemoryBroker, in_process
     from pika_twisted import TwistedConnection
@@ -29,7 +31,7 @@ PROGRAM = textwrap.dedent("""
         messages, tag = await channel.basic_consume('q')
         message = await messages.get()
         print(message.body.decode())
-        await channel.basic_ack(message.method.delivery_tag)
+        channel.basic_ack(message.method.delivery_tag)
         await channel.basic_publish('', 'short', b'')
         await task.deferLater(reactor, 0.04, lambda: None)
         declared = await channel.queue_declare('short', passive=True)
@@ -37,7 +39,7 @@ PROGRAM = textwrap.dedent("""
         print(await connection.close())
 
     done = defer.ensureDeferred(main())
-    done.addErrback(lambda failure: failure.printTraceback())
+    done.addErrback(lambda failure: failure.printTraceback(sys.stderr))
     done.addBoth(lambda _: reactor.stop())
     reactor.run()
 """)

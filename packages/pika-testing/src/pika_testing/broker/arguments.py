@@ -180,11 +180,13 @@ def compare(what: str, new: Arguments, current: Arguments, names: Iterable[str])
             if type(new[name]) is not type(current[name]) or new[name] != current[name]:
                 raise unequal(what, name, shown(new[name]), shown(current[name]))
         elif name in new:
-            raise precondition(f"inequivalent arg '{name}' for {what}: received {_described(new[name])} "
-                               'but current is none')
+            raise precondition(
+                f"inequivalent arg '{name}' for {what}: received {_described(new[name])} "
+                'but current is none')
         elif name in current:
-            raise precondition(f"inequivalent arg '{name}' for {what}: received none but current is "
-                               f'{_described(current[name])}')
+            raise precondition(
+                f"inequivalent arg '{name}' for {what}: received none but current is "
+                f'{_described(current[name])}')
 
 
 def unequal(what: str, name: str, new: str, current: str) -> Refusal:

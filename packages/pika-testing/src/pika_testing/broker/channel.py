@@ -148,7 +148,8 @@ class Channel:
     def _with_reply_name(self, message: Message) -> Message:
         if self._reply_tag is None:
             raise precondition('fast reply consumer does not exist')
-        properties = with_headers(message.properties, message.properties.headers,
+        properties = with_headers(message.properties,
+                                  message.properties.headers,
                                   reply_to=self._reply_name)
         copy = Message(message.exchange, message.routing_key, properties,
                        b''.join(properties.encode()), message.body, message.keys)
@@ -223,8 +224,7 @@ class Channel:
         if not counts:
             return entry.message.encoded
         properties = entry.message.properties
-        return b''.join(
-            with_headers(properties, {**(properties.headers or {}), **counts}).encode())
+        return b''.join(with_headers(properties, {**(properties.headers or {}), **counts}).encode())
 
     def cancelled(self, consumer: Consumer) -> None:
         """A consumer's queue has gone; clients that understand it are told."""
@@ -308,8 +308,8 @@ class Channel:
             self._require(WRITE, EXCHANGE, exchange)
         queue = self._host.declare_queue(method, self.connection, made_up)
         self._queue = queue.name
-        self._answer(method,
-                     spec.Queue.DeclareOk(queue.name, len(queue.ready), len(queue.consumers)))
+        self._answer(method, spec.Queue.DeclareOk(queue.name, len(queue.ready),
+                                                  len(queue.consumers)))
 
     def _is_reply_name(self, name: str) -> bool:
         return name in self.connection.broker.reply_channels
@@ -436,7 +436,8 @@ class Channel:
         self._settle(method.delivery_tag, method.multiple, _acked)
 
     def _on_nack(self, method: spec.Basic.Nack) -> None:
-        self._settle(method.delivery_tag, method.multiple, _requeued if method.requeue else _dropped)
+        self._settle(method.delivery_tag, method.multiple,
+                     _requeued if method.requeue else _dropped)
 
     def _on_reject(self, method: spec.Basic.Reject) -> None:
         self._settle(method.delivery_tag, False, _failed if method.requeue else _rejected)
@@ -482,7 +483,7 @@ class Channel:
         return [self.unacked.pop(number) for number in tags]
 
     def _apply(self, deliveries: Iterable[Unacked], how: Callable[[Queue, list[Entry]],
-                                                                 None]) -> None:
+                                                                  None]) -> None:
         """Settle deliveries consumer by consumer, in the order of their tags, as RabbitMQ does."""
         groups: dict[tuple[str, str], list[Unacked]] = {}
         for delivery in deliveries:
@@ -618,4 +619,3 @@ def _new_tag() -> str:
 
 def _made_up(size: int) -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(size)).decode().rstrip('=')
-

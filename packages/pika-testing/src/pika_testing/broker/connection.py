@@ -196,9 +196,8 @@ class ServerConnection:
         self.state = CLOSING
         self._deadline = self.broker.clock.now() + _CLOSE_TIMEOUT
         method = refusal.method or 0
-        self.send(
-            0,
-            spec.Connection.Close(refusal.code, refusal.text, method >> 16, method & 0xFFFF))
+        self.send(0, spec.Connection.Close(refusal.code, refusal.text, method >> 16,
+                                           method & 0xFFFF))
 
     def close_channel(self, number: int, refusal: Refusal) -> None:
         """Close a channel with the code and text of `refusal`."""

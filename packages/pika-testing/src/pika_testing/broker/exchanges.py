@@ -193,9 +193,8 @@ class HeadersRouter:
         """The destinations of a message."""
         headers = message.properties.headers or {}
         for binding, (condition, wanted) in self._bindings.items():
-            if condition(
-                    key in headers and (value is None or self._equal(value, headers[key]))
-                    for key, value in wanted.items()):
+            if condition(key in headers and (value is None or self._equal(value, headers[key]))
+                         for key, value in wanted.items()):
                 yield binding.destination
 
     def _equal(self, wanted: object, value: object) -> bool:
@@ -257,7 +256,9 @@ class Exchange:
 
     def unbind_all(self, destination: Destination) -> bool:
         """Remove what leads to a destination that has gone; whether something was."""
-        found = [binding for binding in self.bindings.values() if binding.destination == destination]
+        found = [
+            binding for binding in self.bindings.values() if binding.destination == destination
+        ]
         for binding in found:
             self.unbind(binding)
         return bool(found)

@@ -47,7 +47,7 @@ class Login:
         """Say who we are and which ways there are to log in."""
         broker = self._broker
         mechanisms = 'AMQPLAIN PLAIN' + (' EXTERNAL' if self._certified is not None else '')
-        properties = {
+        properties: dict[str, Any] = {
             'capabilities': dict.fromkeys(CAPABILITIES, True),
             'cluster_name': 'pika-testing@localhost',
             'product': 'RabbitMQ',
@@ -74,8 +74,9 @@ class Login:
         if reader is None or method.mechanism == 'EXTERNAL' and self._certified is None:
             raise HangUp
         response = method.response
-        name, password = reader(self, response if isinstance(response, bytes) else
-                                response.encode('utf-8', 'surrogateescape'))
+        name, password = reader(
+            self, response if isinstance(response, bytes) else response.encode(
+                'utf-8', 'surrogateescape'))
         user = self._broker.users.get(name)
         if user is None or password is not None and password != user.password:
             self._refuse(method.mechanism)
@@ -158,4 +159,3 @@ def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode('utf-8', 'surrogateescape')
     return str(value)
-

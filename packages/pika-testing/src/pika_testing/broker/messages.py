@@ -132,7 +132,7 @@ def parse_expiration(text: str) -> float:
     return int(number) / 1000
 
 
-def with_headers(properties: spec.BasicProperties, headers: dict[str, Any],
+def with_headers(properties: spec.BasicProperties, headers: dict[str, Any] | None,
                  **others: Any) -> spec.BasicProperties:
     """A copy with other headers, and other values of some properties."""
     return spec.BasicProperties(**{**vars(properties), 'headers': headers, **others})
@@ -167,11 +167,13 @@ def dead_letter(message: Message, queue: str, reason: str, exchange: str, routin
     reason: 'rejected', 'expired', 'maxlen' or 'delivery_limit'. exchange, routing_key: where it
     goes; None for its own keys.
     """
-    headers = dict(message.properties.headers or {})
-    keys = [message.routing_key, *map(_text, headers.get('CC', ()))]
+    headers: dict[str, Any] = dict(message.properties.headers or {})
+    copies = headers.get('CC')
+    keys = [message.routing_key, *map(_text, copies if isinstance(copies, list) else ())]
     deaths = [dict(death) for death in deaths_of(message)]
-    known = next((death for death in deaths if (death.get('queue'), death.get('reason')) ==
-                  (queue, reason)), None)
+    known = next(
+        (death for death in deaths if (death.get('queue'), death.get('reason')) == (queue, reason)),
+        None)
     if known is not None:
         deaths.remove(known)
         known['count'] = _as_int(known.get('count')) + 1
@@ -220,4 +222,3 @@ def goes_round(message: Message, queue: str) -> bool:
         if death.get('queue') == queue:
             return True
     return False
-

@@ -109,7 +109,10 @@ class Queue:
         if head is not None and head.expires is not None:
             self._arm(head.expires)
 
-    def _dead_letter(self, entries: Iterable[Entry], reason: str, redelivered: bool = False) -> None:
+    def _dead_letter(self,
+                     entries: Iterable[Entry],
+                     reason: str,
+                     redelivered: bool = False) -> None:
         if self._dlx is None:
             return
         for entry in entries:

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from pika import spec
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Union
-
 NAMES = {
     spec.CONNECTION_FORCED: 'CONNECTION_FORCED',
     spec.ACCESS_REFUSED: 'ACCESS_REFUSED',
@@ -105,9 +101,8 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def octets(data: Union[bytes, memoryview]) -> str:
+def octets(data: bytes) -> str:
     """Bytes as Erlang prints them."""
-    data = bytes(data)
     if data and all(32 <= octet < 127 for octet in data):
         return f'<<"{data.decode()}">>'
     return f'<<{",".join(map(str, data))}>>'

@@ -31,8 +31,8 @@ EXCHANGE = 'exchange'
 _RESERVED = 'amq.'
 _PREDECLARED = (('', 'direct', False), ('amq.direct', 'direct', False),
                 ('amq.fanout', 'fanout', False), ('amq.topic', 'topic', False),
-                ('amq.headers', 'headers', False), ('amq.match', 'headers', False),
-                ('amq.rabbitmq.trace', 'topic', True))
+                ('amq.headers', 'headers', False), ('amq.match', 'headers',
+                                                    False), ('amq.rabbitmq.trace', 'topic', True))
 
 
 class VirtualHost:
@@ -74,7 +74,7 @@ class VirtualHost:
         exchange = self.exchange(message.exchange)
         if exchange.internal:
             raise Refusal(spec.ACCESS_REFUSED,
-                          f"cannot publish to internal {self._what(EXCHANGE, exchange.name)}")
+                          f'cannot publish to internal {self._what(EXCHANGE, exchange.name)}')
         return self._reached(exchange, message)
 
     def _reached(self, first: Exchange, message: Message) -> list[Queue]:
@@ -154,8 +154,8 @@ class VirtualHost:
 
     def _compare_exchanges(self, method: spec.Exchange.Declare, current: Exchange) -> None:
         what = self._what(EXCHANGE, current.name)
-        for name, new, old in (('type', method.type, current.kind),
-                               ('durable', method.durable, current.durable),
+        for name, new, old in (('type', method.type, current.kind), ('durable', method.durable,
+                                                                     current.durable),
                                ('auto_delete', method.auto_delete, current.auto_delete),
                                ('internal', method.internal, current.internal)):
             if new != old:
@@ -174,7 +174,7 @@ class VirtualHost:
             return
         if name.startswith(_RESERVED):
             raise Refusal(spec.ACCESS_REFUSED,
-                          f"deletion of system {self._what(EXCHANGE, name)} not allowed")
+                          f'deletion of system {self._what(EXCHANGE, name)} not allowed')
         if if_unused and exchange.bindings:
             raise precondition(f'{self._what(EXCHANGE, name)} in use')
         del self.exchanges[name]
@@ -284,7 +284,8 @@ class VirtualHost:
             queue.touch(self.now())
             return queue
         if name.startswith(_RESERVED) and not made_up:
-            raise Refusal(spec.ACCESS_REFUSED, f"queue name '{name}' contains reserved prefix 'amq.*'")
+            raise Refusal(spec.ACCESS_REFUSED,
+                          f"queue name '{name}' contains reserved prefix 'amq.*'")
         checks.check_queue(name, self.name, arguments, self.version)
         if arguments.get('x-queue-type') == checks.QUORUM:
             for wrong, what in ((not method.durable, 'non-durable'),
@@ -309,10 +310,7 @@ class VirtualHost:
                 raise checks.unequal(what, name, shown(new), shown(current))
         checks.compare_queues(what, method.arguments or {}, queue.arguments, self.version)
 
-    def delete_queue(self,
-                     queue: Queue,
-                     if_unused: bool = False,
-                     if_empty: bool = False) -> int:
+    def delete_queue(self, queue: Queue, if_unused: bool = False, if_empty: bool = False) -> int:
         """Delete a queue, cancel its consumers; how many messages were in it.
 
         Raises:

@@ -41,7 +41,8 @@ class _Round:
 
     def declare(self) -> None:
         self.channel.queue_declare('q')
-        self.channel.queue_declare('short', arguments={'x-message-ttl': TTL},
+        self.channel.queue_declare('short',
+                                   arguments={'x-message-ttl': TTL},
                                    callback=lambda _: self.publish())
 
     def publish(self) -> None:
@@ -79,8 +80,11 @@ class _Round:
         self._stop(connection)
 
 
-def check_round(connection_class: Any, run: Callable[[Any], object],
-                stop: Callable[[Any], object] = lambda connection: connection.ioloop.stop()) -> None:
+def check_round(
+    connection_class: Any,
+    run: Callable[[Any], object],
+    stop: Callable[[Any], object] = lambda connection: connection.ioloop.stop()
+) -> None:
     """Publish, confirm, return, consume, acknowledge, expire; all of it, and in order.
 
     run: lets the loop of a connection run until `stop(connection)`.
