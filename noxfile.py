@@ -29,7 +29,9 @@ nox.needs_version = '>=2025.10.14'
 nox.options.default_venv_backend = 'uv|virtualenv'
 nox.options.download_python = 'never'
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ['lint', 'typecheck', 'tests', 'integration', 'dropin', 'speed', 'build']
+nox.options.sessions = [
+    'lint', 'typecheck', 'tests', 'integration', 'foreign', 'dropin', 'speed', 'build'
+]
 
 TOP = pathlib.Path(__file__).parent
 sys.path.append(str(TOP / 'tools'))
@@ -47,6 +49,10 @@ TIMEOUT = 120
 PROCESSES = 5
 MEMORY = 'memory'
 CONTRACT = 'test_contract*.py'
+# Clients of other projects, by distribution, and their scripts in tools/foreign.
+FOREIGN = {'amqp': 'py_amqp', 'aio-pika': 'aio_pika'}
+# As which the broker in memory behaves.
+MODELLED = ('3.10', '4.3')
 NEWEST = list(rabbitmq_tree.SUITES)[-1]
 # Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
 PATIENCE = 10
@@ -264,6 +270,18 @@ def dropin(session: nox.Session) -> None:
            session.posargs,
            PYTHONPATH=os.pathsep.join([str(TOP / 'tools'), str(folder)]),
            PIKA_1_4=str(reference / 'bin/python'))
+
+
+@nox.session(python=ENDS[-1:], requires=['build'])
+@nox.parametrize('client', FOREIGN)
+def foreign(session: nox.Session, client: str) -> None:
+    """Another project's client, in an environment of its own, on the broker in memory."""
+    install(session, 'pika-testing')
+    session.install(client)
+    script = TOP / 'tools' / 'foreign' / f'{FOREIGN[client]}_client.py'
+    for version in MODELLED:
+        session.run('python', '-m', 'pika_testing', '--version', version, '--', 'python',
+                    str(script))
 
 
 @nox.session

@@ -51,9 +51,8 @@ class MemoryNode(rabbitmq.Broker):
             broker.delete_virtual_host(name)
             broker.published.clear()
 
-    def close_connections(self,
-                          virtual_host: str,
-                          reason: str = 'closed by a test') -> None:
+    def close_connections(  # noqa: D102
+            self, virtual_host: str, reason: str = 'closed by a test') -> None:
         with self._served.locked() as broker:
             broker.close_connections(320, reason, virtual_host)
 
