@@ -9,7 +9,7 @@ which says what the package is called, needs, tests with (dependency group ``tes
     nox -s "tests(pika-core-3.9)"
     nox -s integration           against RabbitMQ
     nox -s integration -- 3.8 4.3                against these versions of it
-    nox -s integration -- memory                 the contract of all adapters on a broker in memory
+    nox -s memory -- all                         what of it runs on the broker in memory, too
     nox -s tests -- -k confirms  what follows -- goes to pytest
 """
 from __future__ import annotations
@@ -30,7 +30,7 @@ nox.options.default_venv_backend = 'uv|virtualenv'
 nox.options.download_python = 'never'
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = [
-    'lint', 'typecheck', 'tests', 'integration', 'foreign', 'dropin', 'speed', 'build'
+    'lint', 'typecheck', 'tests', 'memory', 'foreign', 'integration', 'dropin', 'speed', 'build'
 ]
 
 TOP = pathlib.Path(__file__).parent
@@ -47,12 +47,6 @@ FORMATTERS = ('yapf ==0.43.*', 'tomli; python_version < "3.11"')
 TIMEOUT = 120
 # Tests against RabbitMQ mostly wait; each process has a node of its own.
 PROCESSES = 5
-MEMORY = 'memory'
-CONTRACT = 'test_contract*.py'
-# Clients of other projects, by distribution, and their scripts in tools/foreign.
-FOREIGN = {'amqp': 'py_amqp', 'aio-pika': 'aio_pika'}
-# As which the broker in memory behaves.
-MODELLED = ('3.10', '4.3')
 NEWEST = list(rabbitmq_tree.SUITES)[-1]
 # Seconds after Ctrl-C for a broker to be stopped, and pytest to finish its report.
 PATIENCE = 10
@@ -182,61 +176,83 @@ def tests(session: nox.Session, package: str) -> None:
     pytest(session, [str(project['path'] / 'tests' / 'unit')], session.posargs)
 
 
-@nox.session(python=ENDS, requires=['build'])
-def integration(session: nox.Session) -> None:
-    """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions.
+def with_integration_tests() -> list[str]:
+    """The packages that have tests against a broker."""
+    return [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
 
-    On the oldest Python that packages allow, where it is here, frameworks are the oldest they allow
-    (dependency group ``oldest``). On the newest one here, packages with ``newest`` in
-    ``tool.rabbitmq`` meet the newest RabbitMQ, where it can be had, and with ``newest = "too"`` the
-    other one as well; those with ``memory`` keep the contract of adapters on a broker in memory,
-    too.
-    """
-    versions = list(
-        itertools.takewhile({*rabbitmq_tree.SUITES, MEMORY}.__contains__, session.posargs))
-    names = [name for name in PACKAGES if (PACKAGES[name]['path'] / 'tests/integration').is_dir()]
+
+def install_for_integration(session: nox.Session, names: list[str]) -> None:
+    """Install the packages `names`, and what their tests against a broker need."""
     install(session, *names)
     install_test_requirements(session, *names)
     if session.python == PYTHONS[0]:  # newer ones cannot run them
         install_test_requirements(session, *names, group='oldest')
     session.install('pytest', 'pytest-xdist', 'trustme')
+
+
+@nox.session(python=ENDS[-1:], requires=['build'])
+def memory(session: nox.Session) -> None:
+    """What is tested against RabbitMQ, on the broker in memory: the contract, README's examples.
+
+    The contract with the packages that have ``memory = true`` in ``tool.rabbitmq``; with ``-- all``
+    with each adapter.
+    """
+    every = session.posargs[:1] == ['all']
+    names = with_integration_tests()
+    install_for_integration(session, names)
+    paths = [
+        str(TOP / 'tools' / 'tests' / 'test_readme.py'),
+        str(TOP / 'tools' / 'tests' / 'test_broker_in_memory.py')
+    ]
+    for name in names:
+        if every or PACKAGES[name]['tool'].get('rabbitmq', {}).get('memory'):
+            contracts = (PACKAGES[name]['path'] / 'tests/integration').glob('test_contract*.py')
+            paths += map(str, sorted(contracts))
+    plugins = ['-p', 'pytest_rabbitmq', '-p', 'pytest_memory']
+    pytest(session, [*plugins, f'-n{PROCESSES}', '--dist=worksteal', *paths],
+           session.posargs[every:],
+           PYTHONPATH=str(TOP / 'tools'))
+
+
+@nox.session(python=ENDS, requires=['build'])
+def integration(session: nox.Session) -> None:
+    """Tests against RabbitMQ on the oldest and the newest Python; ``-- 3.8 4.3`` names versions.
+
+    On the oldest Python that packages allow, where it is here, frameworks are the oldest they allow
+    (dependency group ``oldest``). On the newest one here, packages with ``newest = true`` in
+    ``tool.rabbitmq`` meet the newest RabbitMQ instead, where it can be had, those with ``"too"``
+    both.
+    """
+    versions = list(itertools.takewhile(rabbitmq_tree.SUITES.__contains__, session.posargs))
+    names = with_integration_tests()
+    install_for_integration(session, names)
     folders = {name: str(PACKAGES[name]['path'] / 'tests/integration') for name in names}
     tools = str(TOP / 'tools' / 'tests')
-    contracts = {
-        name: [str(path) for path in (PACKAGES[name]['path'] / 'tests/integration').glob(CONTRACT)]
-        for name in names
-    }
     if versions:
-        runs = [(version,
-                 sum(contracts.values(), []) if version == MEMORY else [tools, *folders.values()])
-                for version in versions]
-    elif session.python == ENDS[-1]:
-        settings = {name: PACKAGES[name]['tool'].get('rabbitmq', {}) for name in names}
-        in_memory = [name for name in names if settings[name].get('memory')]
-        newest = [name for name in names if settings[name].get('newest')]
-        runs = [(MEMORY, sum((contracts[name] for name in in_memory), [])),
-                (NEWEST, [folders[name] for name in newest]),
-                ('', [
-                    tools,
-                    *(folders[name] for name in names if settings[name].get('newest') is not True)
-                ])]
+        runs = [(version, [tools, *folders.values()]) for version in versions]
     else:
-        runs = [('', [tools, *folders.values()])]
+        newest = []
+        if session.python == ENDS[-1]:
+            for name in names:
+                wish = PACKAGES[name]['tool'].get('rabbitmq', {}).get('newest')
+                if wish:
+                    newest.append(folders[name] if wish == 'too' else folders.pop(name))
+        runs = [(NEWEST, newest)] if newest else []
+        runs.append(('', [tools, *folders.values()]))
     missing = []
     for version, paths in runs:
         try:
-            if version not in ('', MEMORY):
+            if version:
                 rabbitmq_tree.fetch(version)
         except rabbitmq_tree.UnavailableError as error:
             missing.append(f'RabbitMQ {version}: not here: {error}')
             if not versions:
                 runs[-1][1].extend(paths)
             continue
-        plugins = ['-p', 'pytest_rabbitmq', *(['-p', 'pytest_memory'] if version == MEMORY else [])]
-        pytest(session, [*plugins, f'-n{PROCESSES}', '--dist=worksteal', *paths],
+        pytest(session, ['-p', 'pytest_rabbitmq', f'-n{PROCESSES}', '--dist=worksteal', *paths],
                session.posargs[len(versions):],
                PYTHONPATH=str(TOP / 'tools'),
-               RABBITMQ_VERSION='' if version == MEMORY else version)
+               RABBITMQ_VERSION=version)
     for line in missing:
         print(line)
     if versions and len(missing) == len(versions):
@@ -273,15 +289,20 @@ def dropin(session: nox.Session) -> None:
 
 
 @nox.session(python=ENDS[-1:], requires=['build'])
-@nox.parametrize('client', FOREIGN)
-def foreign(session: nox.Session, client: str) -> None:
-    """Another project's client, in an environment of its own, on the broker in memory."""
-    install(session, 'pika-testing')
+@nox.parametrize('package, client', [
+    nox.param(name, client, id=client)
+    for name, project in PACKAGES.items()
+    for client in project['tool'].get('foreign', {}).get('clients', ())
+])
+def foreign(session: nox.Session, package: str, client: str) -> None:
+    """Another project's client, in an environment of its own, on the broker of a package."""
+    settings = PACKAGES[package]['tool']
+    install(session, package)
     session.install(client)
-    script = TOP / 'tools' / 'foreign' / f'{FOREIGN[client]}_client.py'
-    for version in MODELLED:
-        session.run('python', '-m', 'pika_testing', '--version', version, '--', 'python',
-                    str(script))
+    script = TOP / 'tools' / 'foreign' / settings['foreign']['clients'][client]
+    for version in settings['foreign']['versions']:
+        session.run('python', '-m', settings['flit']['module']['name'], '--version', version, '--',
+                    'python', str(script))
 
 
 @nox.session
@@ -375,6 +396,7 @@ def bench(session: nox.Session) -> None:
     install(session, *PACKAGES)
     session.install('trustme', 'matplotlib')
     session.run('python', 'bench/core.py')
+    session.run('python', 'bench/memory_broker.py')
     compare(session, *session.posargs)
 
 
@@ -384,6 +406,7 @@ def speed(session: nox.Session) -> None:
     install(session, *PACKAGES)
     session.install('trustme', 'matplotlib')
     session.run('python', 'bench/core.py', '--bounds', 'bench/bounds.json')
+    session.run('python', 'bench/memory_broker.py', '--messages', '1000')
     folder = pathlib.Path(session.create_tmp())
     # Ours, and rabbitmq-c; the others are installed by `bench` alone.
     compare(session, '--rounds', '1', '--scale', '0.01', '--clients', '[!ap]*', '--json',
