@@ -13,7 +13,7 @@ def test_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r'::\n\n((?:    .*\n|\n)+)', README.read_text(encoding='utf-8'))
     code = [textwrap.dedent(block) for block in blocks if 'import' in block]
-    assert len(code) == 2
+    assert len(code) == 3
     names = {}
     for block in code:
         exec(block, names)
