@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import selectors
 import socket
 import ssl
@@ -17,7 +18,7 @@ from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any, Union
 
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
     Chunk = Union[bytes, memoryview]
 
+LOGGER = logging.getLogger(__name__)
+
 _READ_SIZE = 65536
 _BUFFERS = 64  # that are written at once
+_TLS_TIMEOUT = 10.0  # seconds for the handshake of TLS
 _LONGEST_WAIT = 3600.0  # seconds; selectors take no larger numbers everywhere
 
 
@@ -111,7 +115,7 @@ class BrokerServer:
 
     def wake(self) -> None:
         """Have the thread look at the broker again."""
-        with contextlib.suppress(BlockingIOError):  # so many wake it up that it does anyway
+        with contextlib.suppress(OSError):  # so many wake it up that it does anyway, or it ended
             self._waker.send(b'\0')
 
     @contextlib.contextmanager
@@ -136,21 +140,29 @@ class BrokerServer:
                 self.broker.handle_timeout()
                 while self._restless:
                     client, _ = self._restless.popitem()
-                    client.write()
+                    self._guard(client, client.write)
 
     def _serve(self, key: selectors.SelectorKey, mask: int) -> None:
         client = key.data
         if isinstance(client, _Client):
             if mask & selectors.EVENT_READ:
-                client.read()
+                self._guard(client, client.read)
             if mask & selectors.EVENT_WRITE:
-                client.write()
+                self._guard(client, client.write)
         elif key.fileobj is self._listener:
             self._accept()
         else:
             with contextlib.suppress(BlockingIOError):
                 while len(self._woken.recv(4096)) == 4096:
                     pass
+
+    def _guard(self, client: _Client, step: Callable[[], None]) -> None:
+        """Whatever goes wrong with one client, the others go on."""
+        try:
+            step()
+        except Exception:
+            LOGGER.exception('%r', client)
+            client.close()
 
     def _accept(self) -> None:
         try:
@@ -182,12 +194,15 @@ class BrokerServer:
         else:
             self._selector.register(client.socket, mask, client)
 
-    def remove(self, client: _Client) -> None:
-        """A client has gone."""
-        self._clients.pop(client, None)
+    def remove(self, client: _Client) -> bool:
+        """A client has gone; False when it had already."""
+        if client not in self._clients:
+            return False
+        del self._clients[client]
         self._restless.pop(client, None)
         with contextlib.suppress(KeyError):
             self._selector.unregister(client.socket)
+        return True
 
     def has_output(self, client: _Client) -> None:
         """The broker has something for a client."""
@@ -211,6 +226,9 @@ class _Client:
         server.add(self)
         if tls is None:
             self._begin(None)
+        else:  # the connection, which bounds the rest of the login, begins behind TLS
+            clock = server.broker.clock
+            server.broker.timers.add(clock.now() + _TLS_TIMEOUT, self._give_up)
 
     def _begin(self, certified: str | None) -> ServerConnection:
         connection = self._server.broker.accept(self._name, certified)
@@ -218,7 +236,12 @@ class _Client:
         self._connection = connection
         return connection
 
+    def _give_up(self, now: float) -> None:
+        if self._connection is None:
+            self.close()
+
     def read(self) -> None:
+        """Take what the client has sent."""
         try:
             data = self.socket.recv(_READ_SIZE)
         except BlockingIOError:
@@ -307,8 +330,9 @@ class _Client:
         self.close()
 
     def close(self) -> None:
-        """Close at once."""
-        self._server.remove(self)
+        """Close at once; no harm when it is closed."""
+        if not self._server.remove(self):
+            return
         self.socket.close()
         if self._connection is not None:
             self._connection.on_output = _nothing

@@ -205,3 +205,27 @@ def test_a_virtual_host_goes_with_its_connections(broker, session):
     note, = session.notes
     assert note.startswith('c2 < Connection.Close(reply_code=320')
     assert len(broker.connections) == 1
+
+
+def test_after_a_broken_frame_nothing_is_kept(broker, session):
+    client = session.client()
+    client.send(b'\x07' + bytes(6) + b'\xce')
+    connection, = broker.connections
+    for _ in range(100):
+        client.send(b'x' * 100_000)
+    assert len(connection._frames.buffer) < 1000
+    client.say(0, spec.Connection.CloseOk())
+    assert not broker.connections
+
+
+def test_who_does_not_close_is_given_up(broker, session):
+    client = session.client()
+    client.send(b'\x07' + bytes(6) + b'\xce')
+    broker.advance(11)
+    assert not broker.connections
+
+
+def test_who_does_not_log_in_is_given_up(broker, session):
+    session.bare_client().send(b'AMQP')
+    broker.advance(11)
+    assert not broker.connections

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 
 import pytest
+import trustme
 from pika import frame, spec
 from pika_testing import BrokerServer, MemoryBroker, ServedBroker
 from scenarios.client import Session, SocketStream
@@ -184,7 +186,7 @@ def test_program(program):
     process = program('--port', '0', '--version', '3.10')
     url = process.stdout.readline().strip()
     session = Session(lambda: SocketStream(url, 0.05))
-    assert session.client().start.server_properties['version'] == '3.10'
+    assert session.client().start.server_properties['version'] == '3.10.8'
     session.close()
     process.terminate()
     assert process.wait(20) == 0
@@ -227,3 +229,24 @@ def test_program_on_a_port_in_use():
                               timeout=20)
     assert done.returncode == 1
     assert f'127.0.0.1:{server.port}: ' in done.stderr
+
+
+def test_tls_and_its_silent_clients():
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert('localhost').configure_cert(context)
+    client_context = ssl.create_default_context()
+    authority.configure_trust(client_context)
+    with ServedBroker(ssl_context=context) as served:
+        port = served._tls_server.port
+        with socket.create_connection(('127.0.0.1', port)) as sock:
+            with client_context.wrap_socket(sock, server_hostname='localhost') as secure:
+                secure.sendall(frame.PROTOCOL_HEADER)
+                assert secure.recv(1) == b'\1'
+        with socket.create_connection(('127.0.0.1', port)) as sock:
+            sock.sendall(b'no TLS at all')
+            assert sock.recv(100)[:1] in (b'\x15', b'')  # an alert, or the end
+        with socket.create_connection(('127.0.0.1', port)) as silent:
+            assert served.wait_until(lambda: served._tls_server._clients)
+            served.advance(11)
+            assert silent.recv(1) == b''

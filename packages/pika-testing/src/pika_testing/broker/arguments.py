@@ -24,6 +24,9 @@ _COMPARED = ('x-queue-type', 'x-expires', 'x-message-ttl', 'x-dead-letter-exchan
              'x-overflow', 'x-queue-mode', 'x-single-active-consumer', 'x-delivery-limit')
 _NOT_CLASSIC = ('x-delivery-limit', 'x-quorum-initial-group-size', 'x-max-age',
                 'x-stream-max-segment-size-bytes', 'x-initial-cluster-size')
+# Of quorum queues: replication, consumers that are given up, acknowledged dead letters.
+_UNMODELLED = ('x-quorum-initial-group-size', 'x-quorum-target-group-size', 'x-consumer-timeout',
+               'x-dead-letter-strategy')
 _NOT_QUORUM = ('x-max-priority', 'x-queue-mode', 'x-max-age', 'x-stream-max-segment-size-bytes',
                'x-initial-cluster-size')
 
@@ -130,8 +133,9 @@ def check_queue(name: str, virtual_host: str, arguments: Arguments, version: Ver
         if argument in arguments:
             raise precondition(
                 f"invalid arg '{argument}' {where} of queue type rabbit_{kind}_queue")
-    if 'x-quorum-initial-group-size' in arguments:
-        raise not_modelled(f"x-quorum-initial-group-size of queue '{name}' (replication)")
+    for argument in _UNMODELLED:
+        if argument in arguments:
+            raise not_modelled(f"{argument} of queue '{name}'")
 
 
 def check_exchange(name: str, virtual_host: str, arguments: Arguments) -> None:

@@ -139,9 +139,10 @@ class Channel:
             self.connection.broker.faults.confirm(self, self._published, taken)
 
     def confirm(self, tag: int, taken: bool) -> None:
-        """Tell the client what became of a publish."""
-        kind = spec.Basic.Ack if taken else spec.Basic.Nack
-        self.connection.send(self.number, kind(tag))
+        """Tell the client what became of a publish, unless the channel has gone."""
+        if not self.closing:
+            kind = spec.Basic.Ack if taken else spec.Basic.Nack
+            self.connection.send(self.number, kind(tag))
 
     # Direct reply-to.
 

@@ -39,6 +39,7 @@ ENDED = 'ended'
 CONGESTED = 1024 * 1024
 # Frames have these bytes more than negotiated on RabbitMQ.
 FUDGE = frame.OVERHEAD
+_CLOSE_OK = frame.method_frame(0, spec.Connection.CloseOk())
 _CONTENT = (spec.Basic.Publish, spec.Basic.GetOk, spec.Basic.Deliver, spec.Basic.Return)
 # How the errors of arguments begin for which RabbitMQ has words; inside a table it just ends.
 _AROUND_TABLES = ('the arguments ', 'table at offset 0 ')
@@ -78,6 +79,7 @@ class ServerConnection:
         self.bytes_sent = 0
         self._login = Login(self, certified)
         self._greeted = False
+        self._lost = False  # the place in the stream: only the client's last words are looked for
         self._frames = frame.FrameReader(self._find_sink, broker.frame_max - frame.OVERHEAD + FUDGE)
         self._max_payload = broker.frame_max - frame.OVERHEAD
         self._incoming: dict[int, content.IncomingContent] = {}
@@ -123,6 +125,10 @@ class ServerConnection:
         self._heard = self.broker.clock.now()
         if self.blocked:
             self._held.append(received)
+            return
+        if self._lost:
+            if received.endswith(_CLOSE_OK):
+                self._end()
             return
         if self.state == ENDED:
             return
@@ -281,7 +287,8 @@ class ServerConnection:
             try:
                 found = self._frames.next()
             except exceptions.AMQPError as error:
-                raise self._bad_frame(error) from error
+                self._lost = True
+                raise self._bad_frame() from error
             if found is None:
                 return
             kind, channel, start, end = found
@@ -300,7 +307,7 @@ class ServerConnection:
         self._login.start()
         return True
 
-    def _bad_frame(self, error: exceptions.AMQPError) -> Exception:
+    def _bad_frame(self) -> Exception:
         """What is wrong with the frame at which the reader stopped."""
         if self.state == LOGIN:
             return HangUp()

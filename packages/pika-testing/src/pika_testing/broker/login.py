@@ -51,7 +51,7 @@ class Login:
             'capabilities': dict.fromkeys(CAPABILITIES, True),
             'cluster_name': 'pika-testing@localhost',
             'product': 'RabbitMQ',
-            'version': broker.version.name,
+            'version': broker.version.release,
             'platform': 'Python',
             'information': 'A broker in memory, of pika-testing',
         }

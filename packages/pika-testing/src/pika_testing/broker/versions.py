@@ -17,6 +17,7 @@ class Version:
 
     Attributes:
       name: its number, such as '4.3'.
+      release: the one whose answers were compared, as server_properties have it.
       greeting: what it answers to a protocol header that it does not speak.
       unknown_exchange_type: the code for a type of exchange that is none.
       strict_headers: a headers exchange takes 1 and 1.0 for different values.
@@ -40,6 +41,7 @@ class Version:
     """
 
     name: str
+    release: str
     greeting: bytes
     unknown_exchange_type: int
     strict_headers: bool
@@ -65,6 +67,7 @@ class Version:
 VERSIONS = {
     version.name: version for version in (
         Version(name='3.10',
+                release='3.10.8',
                 greeting=frame.PROTOCOL_HEADER,
                 unknown_exchange_type=spec.COMMAND_INVALID,
                 strict_headers=False,
@@ -86,6 +89,7 @@ VERSIONS = {
                 cancel_ok_refusal=(spec.COMMAND_INVALID, 'unimplemented method'),
                 min_frame_max=4096),
         Version(name='4.3',
+                release='4.3.6',
                 greeting=b'AMQP\x03\x01\x00\x00',
                 unknown_exchange_type=spec.PRECONDITION_FAILED,
                 strict_headers=True,

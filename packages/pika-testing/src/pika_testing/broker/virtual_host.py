@@ -104,14 +104,17 @@ class VirtualHost:
         self._dead_letters.append(message)
         if len(self._dead_letters) > 1:
             return  # one of these made it; a chain of queues must not become one of calls
-        while self._dead_letters:
-            dead = self._dead_letters[0]
-            exchange = self.exchanges.get(dead.exchange)
-            if exchange is not None:
-                for queue in self._reached(exchange, dead):
-                    if not goes_round(dead, queue.name):
-                        queue.publish(dead)
-            self._dead_letters.popleft()
+        try:
+            while self._dead_letters:
+                dead = self._dead_letters[0]
+                exchange = self.exchanges.get(dead.exchange)
+                if exchange is not None:
+                    for queue in self._reached(exchange, dead):
+                        if not goes_round(dead, queue.name):
+                            queue.publish(dead)
+                self._dead_letters.popleft()
+        finally:
+            self._dead_letters.clear()
 
     # Exchanges.
 
