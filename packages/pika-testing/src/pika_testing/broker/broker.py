@@ -124,7 +124,7 @@ class MemoryBroker:
             due = self.next_timeout()
         self.clock.advance(max(0.0, end - self.clock.now()))
 
-    def note_published(self, message: Message, host: VirtualHost) -> None:
+    def note_published(self, message: Message) -> None:
         """A client has published a message."""
         if self._record:
             self.published.append(message)

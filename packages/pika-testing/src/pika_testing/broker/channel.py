@@ -12,11 +12,13 @@ import secrets
 
 from pika import spec
 
+from pika_testing.broker import settling
 from pika_testing.broker.arguments import QUORUM, check_consumer
 from pika_testing.broker.consumers import Consumer
 from pika_testing.broker.messages import Message, published, with_headers
 from pika_testing.broker.permissions import CONFIGURE, READ, WRITE
 from pika_testing.broker.refusals import Refusal, precondition
+from pika_testing.broker.settling import Transaction, Unacked
 from pika_testing.broker.virtual_host import EXCHANGE, QUEUE, clean
 
 TYPE_CHECKING = False
@@ -29,21 +31,10 @@ if TYPE_CHECKING:
     from pika_testing.broker.connection import ServerConnection
     from pika_testing.broker.messages import Entry
     from pika_testing.broker.queues import Queue
+    from pika_testing.broker.settling import Way
 
 REPLY_TO = 'amq.rabbitmq.reply-to'  # https://www.rabbitmq.com/docs/direct-reply-to
 _REPLY_NAME = re.compile(r'amq\.rabbitmq\.reply-to\.[\w-]+\.[\w-]+')
-
-
-class Unacked:
-    """A delivery that the client has not settled."""
-
-    __slots__ = ('tag', 'entry', 'queue', 'consumer')
-
-    def __init__(self, tag: int, entry: Entry, queue: Queue, consumer: Consumer | None) -> None:
-        self.tag = tag
-        self.entry = entry
-        self.queue = queue
-        self.consumer = consumer  # None after Basic.Get
 
 
 class Channel:
@@ -109,11 +100,12 @@ class Channel:
         message = published(exchange, method.routing_key, properties, body, self._user.name)
         if message.properties.reply_to == REPLY_TO:
             message = self._with_reply_name(message)
-        self.connection.broker.note_published(message, self._host)
         if not exchange and method.routing_key.startswith(f'{REPLY_TO}.'):
+            self.connection.broker.note_published(message)
             self._publish_reply(message, method.mandatory)
             return
         queues = self._host.route(message)
+        self.connection.broker.note_published(message)
         self._published += self.confirming
         if self._transaction is not None:
             self._transaction.published.append((message, queues, method.mandatory))
@@ -284,9 +276,6 @@ class Channel:
     def _on_exchange_unbind(self, method: spec.Exchange.Unbind) -> None:
         self._require(WRITE, EXCHANGE, method.destination)
         self._require(READ, EXCHANGE, method.source)
-        if not method.destination:
-            self._host.exchange('')
-            raise Refusal(spec.ACCESS_REFUSED, 'operation not permitted on the default exchange')
         self._host.unbind(clean(method.source), (EXCHANGE, clean(method.destination)),
                           method.routing_key, method.arguments or {})
         self._answer(method, spec.Exchange.UnbindOk())
@@ -297,11 +286,9 @@ class Channel:
         if method.queue == REPLY_TO or self._is_reply_name(method.queue):
             self._answer(method, spec.Queue.DeclareOk(method.queue, 0, 1))
             return
-        if not method.queue and not method.passive:
+        made_up = not method.queue and not method.passive
+        if made_up:
             method.queue = f'amq.gen-{_made_up(16)}'
-            made_up = True
-        else:
-            made_up = False
         if not method.passive or self._host.version.guards_passive:
             self._require(CONFIGURE, QUEUE, method.queue)
         exchange = (method.arguments or {}).get('x-dead-letter-exchange')
@@ -434,14 +421,15 @@ class Channel:
     # Settling.
 
     def _on_ack(self, method: spec.Basic.Ack) -> None:
-        self._settle(method.delivery_tag, method.multiple, _acked)
+        self._settle(method.delivery_tag, method.multiple, settling.acked)
 
     def _on_nack(self, method: spec.Basic.Nack) -> None:
         self._settle(method.delivery_tag, method.multiple,
-                     _requeued if method.requeue else _dropped)
+                     settling.requeued if method.requeue else settling.dropped)
 
     def _on_reject(self, method: spec.Basic.Reject) -> None:
-        self._settle(method.delivery_tag, False, _failed if method.requeue else _rejected)
+        self._settle(method.delivery_tag, False,
+                     settling.given_back if method.requeue else settling.rejected)
 
     def _on_recover(self, method: spec.Basic.Recover) -> None:
         if not method.requeue:
@@ -457,9 +445,9 @@ class Channel:
     def _recover(self) -> None:
         deliveries = list(self.unacked.values())
         self.unacked.clear()
-        self._apply(deliveries, _requeued)
+        self._apply(deliveries, settling.requeued)
 
-    def _settle(self, tag: int, multiple: bool, how: Callable[[Queue, list[Entry]], None]) -> None:
+    def _settle(self, tag: int, multiple: bool, how: Way) -> None:
         deliveries = self._collect(tag, multiple)
         if self._transaction is not None:
             self._transaction.settlements.append((deliveries, how))
@@ -483,8 +471,7 @@ class Channel:
             tags.append(number)
         return [self.unacked.pop(number) for number in tags]
 
-    def _apply(self, deliveries: Iterable[Unacked], how: Callable[[Queue, list[Entry]],
-                                                                  None]) -> None:
+    def _apply(self, deliveries: Iterable[Unacked], how: Way) -> None:
         """Settle deliveries consumer by consumer, in the order of their tags, as RabbitMQ does."""
         groups: dict[tuple[str, str], list[Unacked]] = {}
         for delivery in deliveries:
@@ -539,7 +526,7 @@ class Channel:
         undone = self._require_transaction()
         self._transaction = Transaction()
         back = [*self.unacked.values(), *undone.settled()]
-        self.unacked = {delivery.tag: delivery for delivery in sorted(back, key=_tag)}
+        self.unacked = {delivery.tag: delivery for delivery in sorted(back, key=settling.tag_of)}
         self._answer(method, spec.Tx.RollbackOk())
 
     def _on_flow(self, method: spec.Channel.Flow) -> None:
@@ -576,42 +563,6 @@ class Channel:
         spec.Tx.Rollback: _on_tx_rollback,
         spec.Tx.Select: _on_tx_select,
     }
-
-
-class Transaction:
-    """What waits for Tx.Commit."""
-
-    def __init__(self) -> None:
-        self.published: list[tuple[Message, list[Queue], bool]] = []
-        self.settlements: list[tuple[list[Unacked], Callable[[Queue, list[Entry]], None]]] = []
-
-    def settled(self) -> list[Unacked]:
-        """The deliveries that wait."""
-        return [delivery for deliveries, _ in self.settlements for delivery in deliveries]
-
-
-def _acked(queue: Queue, entries: list[Entry]) -> None:
-    queue.settled(len(entries))
-
-
-def _requeued(queue: Queue, entries: list[Entry]) -> None:
-    queue.requeue(entries, failed=False)
-
-
-def _failed(queue: Queue, entries: list[Entry]) -> None:
-    queue.requeue(entries, failed=True)
-
-
-def _dropped(queue: Queue, entries: list[Entry]) -> None:
-    queue.reject(entries, failed=False)
-
-
-def _rejected(queue: Queue, entries: list[Entry]) -> None:
-    queue.reject(entries, failed=True)
-
-
-def _tag(delivery: Unacked) -> int:
-    return delivery.tag
 
 
 def _new_tag() -> str:

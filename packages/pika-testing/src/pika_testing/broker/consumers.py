@@ -42,7 +42,7 @@ class Consumer:
     @property
     def can_take(self) -> bool:
         """Whether it may get one more message."""
-        if self.channel.connection.congested:
+        if self.channel.closing or self.channel.connection.congested:
             return False
         return self.no_ack or ((not self.limit or self.unacked < self.limit) and
                                self.channel.has_room)

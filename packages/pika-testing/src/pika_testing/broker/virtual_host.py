@@ -209,6 +209,8 @@ class VirtualHost:
           Refusal: one of them is the default exchange.
         """
         _refuse_default(source)
+        if destination[0] == EXCHANGE:
+            _refuse_default(destination[1])
         exchange = self.exchanges.get(source)
         if exchange is None or not exchange.unbind(Binding(destination, key, arguments)):
             return
