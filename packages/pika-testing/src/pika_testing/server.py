@@ -58,7 +58,7 @@ class BrokerServer:
                  lock: threading.RLock | None = None) -> None:
         self.broker = broker
         self.host = host
-        self.port = port
+        self.port: int = port
         self.lock = lock or threading.RLock()
         self._context = ssl_context
         self._stopping = False
