@@ -348,3 +348,136 @@ def quorum_requeue_order(session: Session) -> None:
     channel.nack(1)
     session.sleep(0.2)
     channel.get_all('q')
+
+
+def quorum_priorities(session: Session) -> None:
+    """Whether a quorum queue looks at priorities."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum')
+    channel.confirm()
+    for number, priority in enumerate((None, 9, 1, 5, 4)):
+        channel.publish('', 'q', b'%d' % number, priority=priority)
+        session.sleep(0.1)
+    for _ in range(6):
+        channel.get('q')
+
+
+def quorum_single_active(session: Session) -> None:
+    """Whether a consumer of higher priority takes over."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum', x_single_active_consumer=True)
+    channel.qos(1)
+    channel.consume('q', 'low')
+    session.sleep(0.1)
+    channel.consume('q', 'high', arguments={'x-priority': 5})
+    session.sleep(0.1)
+    channel.publish('', 'q', b'1', b'2')
+    session.sleep(0.3)
+    channel.ack(1)
+    session.sleep(0.3)
+
+
+def quorum_single_active_gives_way(session: Session) -> None:
+    """When the active one still has a message."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum', x_single_active_consumer=True)
+    channel.consume('q', 'low')
+    channel.publish('', 'q', b'1')
+    session.sleep(0.2)
+    channel.consume('q', 'high', arguments={'x-priority': 5})
+    channel.publish('', 'q', b'2')
+    session.sleep(0.3)
+    channel.ack(1)
+    session.sleep(0.3)
+
+
+def quorum_overflow(session: Session) -> None:
+    """A quorum queue that is full."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum', x_max_length=2)
+    channel.confirm()
+    for number in range(5):
+        channel.publish('', 'q', b'%d' % number)
+        session.sleep(0.1)
+    session.sleep(0.3)
+    for _ in range(3):
+        channel.get('q')
+
+
+def quorum_ttl_and_dead_letters(session: Session) -> None:
+    """A quorum queue expires messages at its head, and dead-letters them."""
+    channel = session.channel()
+    channel.queue('dead')
+    channel.queue('q',
+                  durable=True,
+                  x_queue_type='quorum',
+                  x_message_ttl=300,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='dead')
+    channel.publish('', 'q', b'1')
+    session.sleep(1.5)
+    channel.get_all('q', 'dead')
+
+
+def quorum_nack_dead_letters(session: Session) -> None:
+    """What a quorum queue's dead letters say."""
+    channel = session.channel()
+    channel.queue('dead')
+    channel.queue('q',
+                  durable=True,
+                  x_queue_type='quorum',
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='dead')
+    channel.consume('q', 'tag')
+    channel.publish('', 'q', b'1', b'2')
+    session.sleep(0.3)
+    channel.nack(1, requeue=False)
+    session.sleep(0.2)
+    channel.reject(2, requeue=False)
+    session.sleep(0.3)
+    channel.get_all('dead')
+
+
+def quorum_channel_prefetch(session: Session) -> None:
+    """A quorum queue knows no prefetch of a whole channel."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum')
+    channel.qos(1, global_qos=True)
+    channel.call(spec.Basic.Consume(0, 'q', 'tag'))
+
+
+def quorum_consumer_order(session: Session) -> None:
+    """Consumers take turns, those of higher priority first."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum')
+    channel.qos(2)
+    channel.consume('q', 'low')
+    channel.consume('q', 'high', arguments={'x-priority': 5})
+    channel.consume('q', 'also low')
+    for number in range(6):
+        channel.publish('', 'q', b'%d' % number)
+        session.sleep(0.1)
+
+
+def quorum_delete_and_purge(session: Session) -> None:
+    """Purging and deleting count what is ready."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum')
+    channel.publish('', 'q', b'1', b'2', b'3')
+    session.sleep(0.3)
+    channel.get('q', no_ack=False)
+    channel.call(spec.Queue.Purge(0, 'q'))
+    channel.publish('', 'q', b'4')
+    session.sleep(0.2)
+    channel.call(spec.Queue.Delete(0, 'q'))
+
+
+def recover_of_quorum(session: Session) -> None:
+    """Basic.Recover gives messages again, and may count."""
+    channel = session.channel()
+    channel.queue('q', durable=True, x_queue_type='quorum')
+    channel.consume('q', 'tag')
+    channel.publish('', 'q', b'1')
+    session.sleep(0.2)
+    channel.do(spec.Basic.Recover(True))
+    session.sleep(0.3)

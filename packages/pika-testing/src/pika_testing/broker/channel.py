@@ -378,6 +378,10 @@ class Channel:
         if tag in self.consumers:
             raise Refusal(spec.NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
         queue = self._host.queue(name, self.connection)
+        if queue.kind == QUORUM and self._prefetch_of_all:
+            raise Refusal(
+                spec.NOT_IMPLEMENTED,
+                f"queue '{name}' in vhost '{self._host.name}' does not support global qos")
         arguments = method.arguments or {}
         priority = check_consumer(name, self._host.name, arguments)
         single_active = bool(queue.arguments.get('x-single-active-consumer'))

@@ -55,12 +55,14 @@ class Consumers:
     """The consumers of one queue.
 
     single_active: only one gets messages.
+    gives_way: it makes room for one of higher priority, once all of its messages are settled.
     """
 
-    def __init__(self, single_active: bool) -> None:
+    def __init__(self, single_active: bool, gives_way: bool) -> None:
         self.all: dict[Consumer, None] = {}
         self.active: Consumer | None = None  # of single active consumers
         self._single_active = single_active
+        self._gives_way = gives_way
         self._turns: dict[int, deque[Consumer]] = {}
         self._levels: list[int] = []
         self._resting: dict[Consumer, None] = {}
@@ -90,6 +92,13 @@ class Consumers:
 
     def next(self) -> Consumer | None:
         """Who gets the next message; its turn is over then."""
+        if self._gives_way and self.active is not None:
+            best = min(self.all, key=_by_priority)
+            if best.priority > self.active.priority:
+                if self.active.unacked:
+                    self._rest(self.active)
+                    return None
+                self.active = best
         while self._levels:
             turns = self._turns[self._levels[0]]
             consumer = turns[0] if self.active is None else self.active
@@ -98,8 +107,7 @@ class Consumers:
             if consumer.can_take:
                 turns.rotate(-1)
                 return consumer
-            self._leave(consumer)
-            self._resting[consumer] = None
+            self._rest(consumer)
         return None
 
     def wake(self, consumer: Consumer) -> bool:
@@ -114,6 +122,11 @@ class Consumers:
         """The same for all, in the order in which they stepped out."""
         for consumer in list(self._resting):
             self.wake(consumer)
+
+    def _rest(self, consumer: Consumer) -> None:
+        if consumer not in self._resting:
+            self._leave(consumer)
+            self._resting[consumer] = None
 
     def _join(self, consumer: Consumer) -> None:
         turns = self._turns.get(consumer.priority)

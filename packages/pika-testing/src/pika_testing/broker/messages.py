@@ -34,7 +34,7 @@ class Message:
       encoded: the same as bytes.
       body: bytes.
       expiration: seconds, or None.
-      priority: 0 where none was set.
+      priority: None where none was set.
       redelivered: whether even the first delivery says so.
     """
 
@@ -56,7 +56,7 @@ class Message:
         self.encoded = encoded
         self.body = body
         self.expiration: float | None = None
-        self.priority = 0
+        self.priority: int | None = None
         self.redelivered = redelivered
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ def published(exchange: str, routing_key: str, encoded: bytes, body: bytes, user
     message = Message(exchange, routing_key, properties, encoded, body)
     if properties.expiration is not None:
         message.expiration = parse_expiration(properties.expiration)
-    message.priority = properties.priority or 0
+    message.priority = properties.priority
     headers = properties.headers
     if headers and ('CC' in headers or 'BCC' in headers):
         _take_copies(message, dict(headers))

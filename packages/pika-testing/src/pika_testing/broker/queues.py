@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pika_testing.broker.messages import Message
     from pika_testing.broker.virtual_host import VirtualHost
 
+_QUORUM_PRIORITIES = (31, 4)  # the highest, and that of messages without one
+
 
 class Queue:
     """A queue of one virtual host.
@@ -44,9 +46,11 @@ class Queue:
         self.version = virtual_host.version
         self.deleted = False
         self.kind: str = arguments.get('x-queue-type', 'classic')
-        self.ready = Ready(arguments.get('x-max-priority', 0))
+        prioritized = self.kind == QUORUM and self.version.has_quorum_priorities
+        self.ready = Ready(
+            *_QUORUM_PRIORITIES if prioritized else (arguments.get('x-max-priority', 0), 0))
         self.unacked = 0
-        self.consumers = Consumers(bool(arguments.get('x-single-active-consumer')))
+        self.consumers = Consumers(bool(arguments.get('x-single-active-consumer')), prioritized)
         self._ttl: float | None = _seconds(arguments.get('x-message-ttl'))
         self._idle: float | None = _seconds(arguments.get('x-expires'))
         self._max_length: int | None = arguments.get('x-max-length')

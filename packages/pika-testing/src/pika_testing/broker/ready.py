@@ -54,10 +54,12 @@ class Ready:
     """What waits in a queue, by priority and place.
 
     max_priority: higher ones count as this; 0 for a queue without priorities.
+    default: the priority of messages that have none.
     """
 
-    def __init__(self, max_priority: int = 0) -> None:
+    def __init__(self, max_priority: int = 0, default: int = 0) -> None:
         self._max_priority = max_priority
+        self._default = default
         self._lanes: dict[int, _Lane] = {}
         self._levels: list[int] = []  # those with messages, the highest first
         self._length = 0
@@ -81,7 +83,8 @@ class Ready:
     def _lane(self, entry: Entry) -> _Lane:
         self._length += 1
         self.bytes += len(entry.message.body)
-        level = min(entry.message.priority, self._max_priority)
+        priority = entry.message.priority
+        level = min(self._default if priority is None else priority, self._max_priority)
         lane = self._lanes.get(level)
         if lane is None:
             lane = self._lanes[level] = _Lane()
@@ -106,4 +109,4 @@ class Ready:
 
     def clear(self) -> None:
         """Drop all."""
-        self.__init__(self._max_priority)  # type: ignore[misc]  # it has no subclass
+        self.__init__(self._max_priority, self._default)  # type: ignore[misc]  # it has no subclass

@@ -33,6 +33,8 @@ class Version:
       tells_acquired: quorum queues count acquisitions apart from failed deliveries: a nack is none.
       counts_in_get: Basic.GetOk of a quorum queue has x-delivery-count before it is redelivered.
       returns_to_tail: a quorum queue without delivery limit puts what it gets back at its end.
+      has_quorum_priorities: quorum queues look at priorities of messages, and a single active
+        consumer gives way to one of higher priority.
       delivery_limit: of a quorum queue that names none; None for any number.
       max_message_size: bytes.
       refuses_long_bodies: it looks whether a body is longer than announced, or than 512 MiB.
@@ -57,6 +59,7 @@ class Version:
     tells_acquired: bool
     counts_in_get: bool
     returns_to_tail: bool
+    has_quorum_priorities: bool
     delivery_limit: int | None
     max_message_size: int
     refuses_long_bodies: bool
@@ -83,6 +86,7 @@ VERSIONS = {
                 tells_acquired=False,
                 counts_in_get=True,
                 returns_to_tail=True,
+                has_quorum_priorities=False,
                 delivery_limit=None,
                 max_message_size=128 * 1024 * 1024,
                 refuses_long_bodies=False,
@@ -105,6 +109,7 @@ VERSIONS = {
                 tells_acquired=True,
                 counts_in_get=False,
                 returns_to_tail=False,
+                has_quorum_priorities=True,
                 delivery_limit=20,
                 max_message_size=16 * 1024 * 1024,
                 refuses_long_bodies=True,
