@@ -482,3 +482,133 @@ def prefetch_of_channel_over_queues(session: Session) -> None:
         channel.settle()
     channel.ack(1)
     channel.settle()
+
+
+def requeue_to_a_consumer(session: Session) -> None:
+    """What one consumer gives back comes back to it, in order."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.qos(3)
+    channel.consume('q', 'tag')
+    channel.publish('', 'q', b'1', b'2', b'3', b'4', b'5')
+    channel.settle()
+    channel.nack(0, multiple=True)
+    channel.settle()
+    channel.ack(6, multiple=True)
+    channel.settle()
+
+
+def requeue_to_several_consumers(session: Session) -> None:
+    """What one gives back may go to another."""
+    first, second = session.channel(), session.channel()
+    first.queue('q')
+    first.consume('q', 'one')
+    second.consume('q', 'two')
+    first.publish('', 'q', b'1', b'2', b'3', b'4')
+    session.settle()
+    first.nack(0, multiple=True)
+    session.settle()
+    second.reject(1)
+    session.settle()
+
+
+def channel_with_two_consumers_closes(session: Session) -> None:
+    """All that both had goes to the others, in its order."""
+    first, second = session.channel(), session.channel()
+    first.queue('q')
+    first.consume('q', 'one')
+    first.consume('q', 'two')
+    first.publish('', 'q', b'1', b'2', b'3', b'4')
+    session.settle()
+    second.consume('q', 'three')
+    first.publish('', 'q', b'5')
+    session.settle()
+    first.call(spec.Channel.Close(200, '', 0, 0))
+    session.settle()
+
+
+def connection_with_consumers_closes(session: Session) -> None:
+    """The same when the connection goes."""
+    first, second = session.channel(), session.channel()
+    first.queue('q')
+    first.qos(1)
+    first.consume('q', 'one')
+    second.consume('q', 'two')
+    first.publish('', 'q', b'1', b'2', b'3')
+    session.settle()
+    first.client.close()
+    session.sleep(0.1)
+
+
+def ack_over_queues(session: Session) -> None:
+    """Acks of several queues and consumers at once."""
+    channel = session.channel()
+    for queue in ('q', 'r'):
+        channel.queue(queue)
+        channel.qos(1)
+        channel.consume(queue, f'of {queue}')
+        channel.publish('', queue, queue.encode())
+        channel.settle()
+    channel.ack(2, multiple=True)
+    channel.settle()
+    channel.count('q')
+    channel.count('r')
+
+
+def recover_over_queues(session: Session) -> None:
+    """Basic.Recover gives back of all queues, got messages included."""
+    channel = session.channel()
+    for queue in ('q', 'r'):
+        channel.queue(queue)
+        channel.publish('', queue, queue.encode())
+    channel.settle()
+    channel.get('r', no_ack=False)
+    channel.consume('q', 'tag')
+    channel.settle()
+    channel.do(spec.Basic.Recover(True))
+    channel.settle()
+    channel.count('q')
+    channel.count('r')
+
+
+def prefetch_changes(session: Session) -> None:
+    """A consumer keeps the prefetch that it began with."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.qos(1)
+    channel.consume('q', 'tag')
+    channel.qos(0)
+    channel.publish('', 'q', b'1', b'2')
+    channel.settle()
+    channel.consume('q', 'free')
+    channel.settle()
+
+
+def cancel_and_consume_again(session: Session) -> None:
+    """The tag is free at once; delivery tags go on."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.consume('q', 'tag')
+    channel.publish('', 'q', b'1')
+    channel.settle()
+    channel.call(spec.Basic.Cancel('tag'))
+    channel.call(spec.Basic.Consume(0, 'q', 'tag'))
+    channel.publish('', 'q', b'2')
+    channel.settle()
+    channel.ack(2, multiple=True)
+    channel.count('q')
+
+
+def get_beside_consumers(session: Session) -> None:
+    """Basic.Get takes what consumers cannot."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.qos(1)
+    channel.consume('q', 'tag')
+    channel.publish('', 'q', b'1', b'2')
+    channel.settle()
+    channel.get('q', no_ack=False)
+    channel.nack(2)
+    channel.settle()
+    channel.ack(1)
+    channel.settle()

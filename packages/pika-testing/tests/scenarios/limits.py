@@ -481,3 +481,111 @@ def recover_of_quorum(session: Session) -> None:
     session.sleep(0.2)
     channel.do(spec.Basic.Recover(True))
     session.sleep(0.3)
+
+
+def dead_letter_with_copies(session: Session) -> None:
+    """A dead letter routing key replaces all keys of a message."""
+    channel = session.channel()
+    for queue in ('dead', 'copy'):
+        channel.queue(queue)
+    channel.queue('q', x_dead_letter_exchange='', x_dead_letter_routing_key='dead')
+    channel.publish('', 'q', b'1', headers={'CC': ['copy']})
+    channel.settle()
+    channel.get('q', no_ack=False)
+    channel.nack(1, requeue=False)
+    channel.get_all('dead', 'copy')
+
+
+def dead_letter_of_a_made_up_history(session: Session) -> None:
+    """A client may have written x-death itself."""
+    channel = session.channel()
+    channel.queue('dead')
+    channel.queue('q', x_max_length=0, x_dead_letter_exchange='', x_dead_letter_routing_key='dead')
+    channel.publish('', 'q', b'1', headers={'x-death': 'nonsense'})
+    channel.publish('', 'q', b'2', headers={'x-first-death-queue': 'other'})
+    channel.get_all('dead')
+
+
+def dead_letter_of_several_reasons(session: Session) -> None:
+    """Each reason has an entry of its own."""
+    channel = session.channel()
+    channel.queue('one',
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='two',
+                  x_message_ttl=100)
+    channel.queue('two', x_dead_letter_exchange='', x_dead_letter_routing_key='three')
+    channel.queue('three',
+                  x_max_length=0,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='end')
+    channel.queue('end')
+    channel.publish('', 'one', b'1', expiration='50', priority=3, delivery_mode=2)
+    session.sleep(0.5)
+    channel.get('two', no_ack=False)
+    channel.reject(1, requeue=False)
+    channel.get_all('end')
+
+
+def reject_publish_with_consumer(session: Session) -> None:
+    """What a consumer has does not count."""
+    channel = session.channel()
+    channel.queue('q', x_max_length=1, x_overflow='reject-publish')
+    channel.qos(1)
+    channel.consume('q', 'tag')
+    channel.confirm()
+    for number in range(3):
+        channel.publish('', 'q', b'%d' % number)
+        channel.settle()
+    channel.ack(1)
+    channel.settle()
+
+
+def reject_publish_bytes(session: Session) -> None:
+    """The same with a limit in bytes."""
+    channel = session.channel()
+    channel.queue('q', x_max_length_bytes=10, x_overflow='reject-publish')
+    channel.confirm()
+    for body in (b'12345678', b'123', b'12', b'1', b''):
+        channel.publish('', 'q', body)
+        channel.settle()
+    channel.get_all('q')
+
+
+def mandatory_and_full(session: Session) -> None:
+    """A full queue is a route: no return."""
+    channel = session.channel()
+    channel.queue('q', x_max_length=0)
+    channel.queue('r', x_max_length=0, x_overflow='reject-publish')
+    channel.confirm()
+    channel.publish('', 'q', b'1', mandatory=True)
+    channel.settle()
+    channel.publish('', 'r', b'2', mandatory=True)
+    channel.settle()
+
+
+def priorities_and_consumer(session: Session) -> None:
+    """A consumer gets what is highest at that moment."""
+    channel = session.channel()
+    channel.queue('q', x_max_priority=10)
+    channel.qos(1)
+    channel.consume('q', 'tag')
+    for priority in (1, 2, 9, 5):
+        channel.publish('', 'q', b'%d' % priority, priority=priority)
+    channel.settle()
+    for tag in (1, 2, 3):
+        channel.ack(tag)
+        channel.settle()
+
+
+def expiration_of_requeued(session: Session) -> None:
+    """A message that waits behind a requeued one."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.publish('', 'q', b'1')
+    channel.publish('', 'q', b'2', expiration='200')
+    channel.settle()
+    channel.get('q', no_ack=False)
+    channel.nack(1)
+    session.sleep(0.5)
+    channel.count('q')
+    channel.get_all('q')

@@ -277,3 +277,52 @@ def reply_after_channel_closed(session: Session) -> None:
     server.publish('', reply_to, b'late', mandatory=True)
     session.settle()
     server.declare(reply_to, passive=True)
+
+
+def replies_beside_deliveries(session: Session) -> None:
+    """How replies are numbered when the channel consumes a queue, too."""
+    channel = session.channel()
+    channel.queue('q')
+    channel.consume('amq.rabbitmq.reply-to', 'replies', no_ack=True)
+    channel.consume('q', 'tag')
+    channel.publish('', 'q', b'1', reply_to='amq.rabbitmq.reply-to')
+    channel.settle()
+    server = session.channel()
+    server.queue('other')
+    channel.publish('', 'other', b'2', reply_to='amq.rabbitmq.reply-to')
+    session.settle()
+    reply_to = server.get('other').get_properties().reply_to
+    server.publish('', reply_to, b'reply')
+    session.settle()
+    channel.publish('', 'q', b'3')
+    channel.settle()
+
+
+def transaction_over_queues(session: Session) -> None:
+    """Routes are those of the moment of publishing."""
+    channel = session.channel()
+    channel.do(spec.Tx.Select())
+    channel.queue('q')
+    channel.bind('q', 'amq.fanout')
+    channel.publish('amq.fanout', '', b'1')
+    channel.queue('r')
+    channel.bind('r', 'amq.fanout')
+    channel.publish('amq.fanout', '', b'2')
+    channel.do(spec.Tx.Commit())
+    channel.get_all('q', 'r')
+
+
+def transaction_and_closed_channel(session: Session) -> None:
+    """What was not committed is gone; what was acked in it comes back."""
+    connection = session.client()
+    channel = connection.channel()
+    channel.queue('q')
+    channel.publish('', 'q', b'1')
+    channel.settle()
+    channel.do(spec.Tx.Select())
+    channel.get('q', no_ack=False)
+    channel.ack(1)
+    channel.publish('', 'q', b'2')
+    channel.call(spec.Channel.Close(200, '', 0, 0))
+    session.settle()
+    connection.channel().get_all('q')

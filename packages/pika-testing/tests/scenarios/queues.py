@@ -318,3 +318,42 @@ def quorum(session: Session) -> None:
     connection.channel().declare('q6', durable=True, x_queue_type='quorum', x_message_ttl=1000)
     connection.channel().declare('q7', durable=True, x_queue_type='classic')
     connection.channel().declare('q7', durable=True)
+
+
+def auto_delete_server_named(session: Session) -> None:
+    """The usual queue for replies."""
+    channel = session.channel()
+    name = channel.queue('', exclusive=True, auto_delete=True)
+    channel.consume(name, 'tag')
+    channel.publish('', name, b'1')
+    channel.settle()
+    channel.call(spec.Basic.Cancel('tag'))
+    session.settle()
+    channel.call(spec.Queue.Declare(0, name, passive=True))
+
+
+def delete_with_both_conditions(session: Session) -> None:
+    """Which of them is told."""
+    connection = session.client()
+    channel = connection.channel()
+    channel.queue('q')
+    channel.publish('', 'q', b'1', b'2')
+    channel.qos(1)
+    channel.consume('q', 'tag')
+    channel.settle()
+    connection.channel().call(spec.Queue.Delete(0, 'q', if_unused=True, if_empty=True))
+    connection.channel().call(spec.Queue.Delete(0, 'q', if_empty=True))
+    connection.channel().call(spec.Queue.Delete(0, 'no queue', if_unused=True, if_empty=True))
+
+
+def expires_after_channel_closed(session: Session) -> None:
+    """A channel that goes ends the use."""
+    connection = session.client()
+    channel = connection.channel()
+    channel.queue('q', x_expires=800)
+    channel.consume('q', 'tag')
+    session.sleep(1.2)
+    channel.count('q')
+    channel.call(spec.Channel.Close(200, '', 0, 0))
+    session.sleep(1.6)
+    connection.channel().count('q')

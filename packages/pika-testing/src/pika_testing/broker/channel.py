@@ -146,6 +146,7 @@ class Channel:
                                   reply_to=self._reply_name)
         copy = Message(message.exchange, message.routing_key, properties,
                        b''.join(properties.encode()), message.body, message.keys)
+        copy.told_keys = message.told_keys
         copy.expiration = message.expiration
         copy.priority = message.priority
         return copy
@@ -164,8 +165,10 @@ class Channel:
     def deliver_reply(self, message: Message) -> None:
         """Hand a reply to whoever consumes them here."""
         assert self._reply_tag is not None
-        self._last_tag = self._last_tag + 1 if self._host.version.numbers_replies else 1
-        method = spec.Basic.Deliver(self._reply_tag, self._last_tag, False, message.exchange,
+        tag = self._last_tag + 1
+        if self._host.version.numbers_replies:
+            self._last_tag = tag
+        method = spec.Basic.Deliver(self._reply_tag, tag, False, message.exchange,
                                     message.routing_key)
         self.connection.send_message(self.number, method, message.encoded, message.body)
 

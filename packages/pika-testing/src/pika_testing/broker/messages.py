@@ -30,6 +30,7 @@ class Message:
       exchange: where to.
       routing_key: as it was published.
       keys: the routing key, and those of the headers CC and BCC.
+      told_keys: the same without BCC.
       properties: as published, without BCC.
       encoded: the same as bytes.
       body: bytes.
@@ -38,8 +39,8 @@ class Message:
       redelivered: whether even the first delivery says so.
     """
 
-    __slots__ = ('exchange', 'routing_key', 'keys', 'properties', 'encoded', 'body', 'expiration',
-                 'priority', 'redelivered')
+    __slots__ = ('exchange', 'routing_key', 'keys', 'told_keys', 'properties', 'encoded', 'body',
+                 'expiration', 'priority', 'redelivered')
 
     def __init__(self,
                  exchange: str,
@@ -52,6 +53,7 @@ class Message:
         self.exchange = exchange
         self.routing_key = routing_key
         self.keys: Sequence[str] = (routing_key,) if keys is None else keys
+        self.told_keys = self.keys
         self.properties = properties
         self.encoded = encoded
         self.body = body
@@ -100,6 +102,8 @@ def _take_copies(message: Message, headers: dict[str, Any]) -> None:
             raise precondition(
                 f'invalid message: {{unacceptable_type_in_header,"{name}",{type_name(copies)}}}')
         keys += [_text(key) for key in copies]
+        if name == 'CC':
+            message.told_keys = list(keys)
     message.keys = keys
     if headers.pop('BCC', None) is not None:
         message.properties = with_headers(message.properties, headers)
@@ -168,38 +172,51 @@ def dead_letter(message: Message, queue: str, reason: str, exchange: str, routin
     goes; None for its own keys.
     """
     headers: dict[str, Any] = dict(message.properties.headers or {})
-    copies = headers.get('CC')
-    keys = [message.routing_key, *map(_text, copies if isinstance(copies, list) else ())]
     deaths = [dict(death) for death in deaths_of(message)]
-    known = next(
-        (death for death in deaths if (death.get('queue'), death.get('reason')) == (queue, reason)),
-        None)
-    if known is not None:
-        deaths.remove(known)
-        known['count'] = _as_int(known.get('count')) + 1
-    else:
-        known = {
-            'count': 1,
-            'reason': reason,
-            'queue': queue,
-            'time': datetime.datetime.fromtimestamp(timestamp, datetime.timezone.utc),
-            'exchange': message.exchange,
-            'routing-keys': keys,
-        }
-        if message.properties.expiration is not None:
-            known['original-expiration'] = message.properties.expiration
-    headers['x-death'] = [known, *deaths]
-    for when in ('first', 'last') if version.tells_last_death else ('first',):
-        for name, value in (('reason', reason), ('queue', queue), ('exchange', message.exchange)):
-            if when == 'last' or f'x-first-death-{name}' not in headers or known is None:
-                headers[f'x-{when}-death-{name}'] = value
+    has_history = bool(deaths) or version.trusts_deaths and 'x-death' in headers
+    if version.reverses_deaths:
+        deaths.reverse()
+    death = _known_death(deaths, queue, reason) or _new_death(message, queue, reason, timestamp)
+    headers['x-death'] = [death, *deaths]
+    told = {'reason': reason, 'queue': queue, 'exchange': message.exchange}
+    if not has_history:
+        headers.update((f'x-first-death-{name}', value) for name, value in told.items())
+    if version.tells_last_death:
+        headers.update((f'x-last-death-{name}', value) for name, value in told.items())
+    keys, told_keys = message.keys, message.told_keys
     if routing_key is not None:
-        headers.pop('CC', None)
-        keys = [routing_key]
+        keys = told_keys = (routing_key,)
+        if not version.keeps_copies:
+            headers.pop('CC', None)
     properties = with_headers(message.properties, headers, expiration=None)
     dead = Message(exchange, keys[0], properties, b''.join(properties.encode()), message.body, keys)
+    dead.told_keys = told_keys
     dead.priority = message.priority
     return dead
+
+
+def _known_death(deaths: list[dict[str, Any]], queue: str, reason: str) -> dict[str, Any] | None:
+    """Take an entry out of the header x-death, and count it once more."""
+    for death in deaths:
+        if (death.get('queue'), death.get('reason')) == (queue, reason):
+            deaths.remove(death)
+            death['count'] = _as_int(death.get('count')) + 1
+            return death
+    return None
+
+
+def _new_death(message: Message, queue: str, reason: str, timestamp: int) -> dict[str, Any]:
+    death = {
+        'count': 1,
+        'reason': reason,
+        'queue': queue,
+        'time': datetime.datetime.fromtimestamp(timestamp, datetime.timezone.utc),
+        'exchange': message.exchange,
+        'routing-keys': list(message.told_keys),
+    }
+    if message.properties.expiration is not None:
+        death['original-expiration'] = message.properties.expiration
+    return death
 
 
 def _as_int(value: object) -> int:

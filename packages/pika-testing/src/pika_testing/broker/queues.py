@@ -122,7 +122,7 @@ class Queue:
         for entry in entries:
             dead = dead_letter(entry.message, self.name, reason, self._dlx, self._dlx_key,
                                self.virtual_host.clock.timestamp(), self.version)
-            dead.redelivered = redelivered
+            dead.redelivered = redelivered or entry.message.redelivered
             self.virtual_host.publish_dead_letter(dead)
 
     # Messages go.

@@ -24,11 +24,14 @@ class Version:
       has_queue_mode: it looks at the argument x-queue-mode.
       defaults_to_classic: it takes a missing x-queue-type for classic, also beside another one.
       has_global_qos: prefetch with `global` counts the whole channel; else each consumer.
-      numbers_replies: deliveries of direct reply-to have delivery tags of their own; else all 1.
+      numbers_replies: a reply of direct reply-to uses up the delivery tag that it has.
       guards_passive: a passive declaration needs the permission to configure.
       names_access: a refusal says which permission is missing.
       replies_are_unroutable: a mandatory reply to a direct reply-to comes back, though delivered.
       dispatches_on_cancel: the next single active consumer gets messages at once.
+      keeps_copies: a dead letter keeps the header CC also where its routing key is replaced.
+      reverses_deaths: where x-death has several entries, a new one turns their order round.
+      trusts_deaths: any x-death of a client's, even none that makes sense, is taken for a history.
       tells_last_death: dead letters have headers x-last-death-*, too.
       tells_acquired: quorum queues count acquisitions apart from failed deliveries: a nack is none.
       counts_in_get: Basic.GetOk of a quorum queue has x-delivery-count before it is redelivered.
@@ -55,6 +58,9 @@ class Version:
     names_access: bool
     replies_are_unroutable: bool
     dispatches_on_cancel: bool
+    keeps_copies: bool
+    reverses_deaths: bool
+    trusts_deaths: bool
     tells_last_death: bool
     tells_acquired: bool
     counts_in_get: bool
@@ -82,6 +88,9 @@ VERSIONS = {
                 names_access=False,
                 replies_are_unroutable=True,
                 dispatches_on_cancel=False,
+                keeps_copies=False,
+                reverses_deaths=True,
+                trusts_deaths=True,
                 tells_last_death=False,
                 tells_acquired=False,
                 counts_in_get=True,
@@ -105,6 +114,9 @@ VERSIONS = {
                 names_access=True,
                 replies_are_unroutable=False,
                 dispatches_on_cancel=True,
+                keeps_copies=True,
+                reverses_deaths=False,
+                trusts_deaths=False,
                 tells_last_death=True,
                 tells_acquired=True,
                 counts_in_get=False,

@@ -321,10 +321,10 @@ class VirtualHost:
         Raises:
           Refusal: it is in use or not empty.
         """
-        if if_unused and queue.consumers:
-            raise precondition(f'{self._what(QUEUE, queue.name)} in use')
         if if_empty and queue.ready:
             raise precondition(f'{self._what(QUEUE, queue.name)} not empty')
+        if if_unused and queue.consumers:
+            raise precondition(f'{self._what(QUEUE, queue.name)} in use')
         queue.deleted = True
         count = queue.purge()
         del self.queues[queue.name]
