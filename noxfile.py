@@ -221,7 +221,7 @@ def integration(session: nox.Session) -> None:
     On the oldest Python that packages allow, where it is here, frameworks are the oldest they allow
     (dependency group ``oldest``). On the newest one here, packages with ``newest = true`` in
     ``tool.rabbitmq`` meet the newest RabbitMQ instead, where it can be had, those with ``"too"``
-    both.
+    both, and on this Python alone.
     """
     versions = list(itertools.takewhile(rabbitmq_tree.SUITES.__contains__, session.posargs))
     names = with_integration_tests()
@@ -231,12 +231,13 @@ def integration(session: nox.Session) -> None:
     if versions:
         runs = [(version, [tools, *folders.values()]) for version in versions]
     else:
+        wishes = {name: PACKAGES[name]['tool'].get('rabbitmq', {}).get('newest') for name in names}
         newest = []
-        if session.python == ENDS[-1]:
-            for name in names:
-                wish = PACKAGES[name]['tool'].get('rabbitmq', {}).get('newest')
-                if wish:
-                    newest.append(folders[name] if wish == 'too' else folders.pop(name))
+        for name in filter(wishes.get, names):
+            if session.python == ENDS[-1]:
+                newest.append(folders[name] if wishes[name] == 'too' else folders.pop(name))
+            elif wishes[name] == 'too':  # what is compared is the broker: once is enough
+                del folders[name]
         runs = [(NEWEST, newest)] if newest else []
         runs.append(('', [tools, *folders.values()]))
     missing = []

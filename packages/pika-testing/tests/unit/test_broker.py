@@ -124,8 +124,8 @@ def test_memory_of_a_queue_is_linear(broker, session):
         tracemalloc.stop()
         return size
 
-    small, large = size_of(2_000), size_of(20_000)
-    assert len(queue.ready) == 22_000
+    small, large = size_of(1_000), size_of(10_000)
+    assert len(queue.ready) == 11_000
     assert large < 12 * small
 
 
@@ -229,3 +229,15 @@ def test_who_does_not_log_in_is_given_up(broker, session):
     session.bare_client().send(b'AMQP')
     broker.advance(11)
     assert not broker.connections
+
+
+def test_refusals_with_octets_that_are_no_text(session):
+    """The octets go back as they came."""
+    channel = session.channel()
+    properties = b'\x00\x10\x03\xff\xfeg'  # user_id
+    channel.client.send(
+        frame.method_frame(1, spec.Basic.Publish(0, '', 'q')) +
+        frame.content_header_frame(1, 0, properties))
+    session.settle()
+    note, = session.notes
+    assert "user_id property set to '\\udcff\\udcfeg'" in note

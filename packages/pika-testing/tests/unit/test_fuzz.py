@@ -117,7 +117,7 @@ def check(broker, client, other):
     broker.advance(100)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(['3.10', '4.3']), st.lists(FRAMES, max_size=25))
 def test_methods_in_any_order(version, frames):
     broker, client, other = start(version)
@@ -131,7 +131,7 @@ def test_methods_in_any_order(version, frames):
     check(broker, client, other)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from(sorted(broken.LATER.values())) | FRAMES | st.binary(max_size=30),
              max_size=8), st.integers(1, 50))
@@ -143,7 +143,7 @@ def test_any_bytes(pieces, size):
     check(broker, client, other)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=60), st.booleans())
 def test_any_beginning(data, greets):
     broker, _, other = start('3.10')
@@ -153,7 +153,7 @@ def test_any_beginning(data, greets):
     assert len(broker.connections) == 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(FRAMES, st.integers(0, 200), st.integers(0, 255))
 def test_a_turned_byte(piece, place, octet):
     broker, client, other = start('4.3')

@@ -51,7 +51,7 @@ class Refusal(Exception):
     @property
     def text(self) -> str:
         """The reply text, as long as one may be."""
-        encoded = str(self).encode()
+        encoded = str(self).encode('utf-8', 'surrogateescape')
         if len(encoded) <= _LONGEST:
             return str(self)
         return encoded[:_LONGEST - 3].decode(errors='ignore') + '...'
