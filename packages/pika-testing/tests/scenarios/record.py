@@ -21,7 +21,7 @@ from scenarios.client import Session, SocketStream
 from scenarios.collect import FOLDER, SCENARIOS
 
 # Seconds of quiet after which a broker is taken to have said all.
-QUIET = (0.05, 0.2)
+QUIET = (0.05, 0.2, 0.5)
 THREADS = 16
 
 
