@@ -131,8 +131,6 @@ def pytest(session: nox.Session, arguments: list[str], chosen: list[str],
     if session.python not in ran:
         ran.append(str(session.python))
     session.install('pytest-timeout')
-    if '-p' in arguments:  # the fixtures of that plugin, not those of ours
-        arguments = ['-p', 'no:pika_testing', *arguments]
     session.run('pytest',
                 f'--timeout={TIMEOUT}',
                 *arguments,

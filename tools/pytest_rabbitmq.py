@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Keep the plugin of pika-testing out, whose `amqp_url` is that of a broker in memory."""
+    pluginmanager.set_blocked('pika_testing')
+
+
 @pytest.fixture(scope='session')
 def broker() -> Iterator[rabbitmq.Broker]:
     """The broker of this run: that of `AMQP_URL`, else one that lives as long as the run."""

@@ -1,7 +1,7 @@
 """A queue: what waits in it, who consumes it, and its limits.
 
-Rule: a queue talks to its consumers' channels (`deliver`, `cancel`) and to its virtual host
-(`dead_letter`, `delete_queue`), and knows no frames.
+Rule: a queue talks to its consumers' channels (`deliver`) and to its virtual host
+(`publish_dead_letter`, `delete_queue`), and knows no frames.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Queue:
 
     Attributes:
       ready: messages that wait.
-      unacked: entries that were handed out and not settled, with the channel that has them.
+      unacked: how many messages were handed out and not settled.
       consumers: who consumes.
       owner: the connection that has it exclusively, or None.
     """
