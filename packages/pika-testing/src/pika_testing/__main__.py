@@ -31,7 +31,7 @@ _SECRET = (spec.Connection.StartOk, spec.Connection.SecureOk, spec.Connection.Up
 
 
 class LoggedBroker(MemoryBroker):
-    """Prints each frame of each connection in words; bodies are not among them."""
+    """Prints each method and message of each connection in words."""
 
     def accept(self, name: str = 'a client', certified: str | None = None) -> ServerConnection:
         """A new connection, whose frames are printed."""

@@ -218,6 +218,33 @@ def test_after_a_broken_frame_nothing_is_kept(broker, session):
     assert not broker.connections
 
 
+def test_what_goes_over_the_wire_is_told(broker, session):
+    channel = session.channel()
+    connection, = broker.connections
+    told = []
+    connection.on_frame = lambda arrow, number, what: told.append(f'{arrow} {number} {what!r}')
+    channel.queue('q')
+    channel.publish('', 'q', b'x' * 100, message_id='m')
+    channel.get('q')
+    properties = "<BasicProperties(['message_id=m'])>"
+    assert [line[:13] for line in told] == [
+        '< 1 <Queue.De', '> 1 <Queue.De', '< 1 <Basic.Pu', f'< 1 {properties[:9]}', '< 1 <Basic.Ge',
+        '> 1 <Basic.Ge', f'> 1 {properties[:9]}'
+    ]
+    assert told[3] == f"< 1 {properties} and 100 bytes: b'{'x' * 60}'..."
+
+
+def test_wrong_end_of_a_body_that_comes_in_pieces(session):
+    client = session.client()
+    client.channel()
+    data = b''.join(message_frames(1, spec.Basic.Publish(0, '', 'q'), body=b'x' * 100))
+    client.send(data[:-50])
+    client.send(data[-50:-1] + b'\0')
+    session.settle()
+    note, = session.notes
+    assert 'reply_code=501' in note and '{invalid_frame_end_marker,0}' in note
+
+
 def test_who_does_not_close_is_given_up(broker, session):
     client = session.client()
     client.send(b'\x07' + bytes(6) + b'\xce')

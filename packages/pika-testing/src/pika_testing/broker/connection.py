@@ -12,6 +12,7 @@ import logging
 from pika import content, exceptions, frame, spec
 from pika.amqp_object import Method
 
+from pika_testing.broker import broken
 from pika_testing.broker.channel import Channel
 from pika_testing.broker.login import Login
 from pika_testing.broker.refusals import HangUp, Refusal, octets
@@ -37,12 +38,9 @@ ENDED = 'ended'
 
 # Bytes unsent beyond which no more is delivered until they have gone.
 CONGESTED = 1024 * 1024
-# Frames have these bytes more than negotiated on RabbitMQ.
-FUDGE = frame.OVERHEAD
+_SHOWN = 60  # bytes of a body in a log
 _CLOSE_OK = frame.method_frame(0, spec.Connection.CloseOk())
 _CONTENT = (spec.Basic.Publish, spec.Basic.GetOk, spec.Basic.Deliver, spec.Basic.Return)
-# How the errors of arguments begin for which RabbitMQ has words; inside a table it just ends.
-_AROUND_TABLES = ('the arguments ', 'table at offset 0 ')
 # Heartbeat timeouts without a byte after which a client is given up: RabbitMQ looks once in each,
 # and wants to have seen two of them silent.
 _SILENCE = 3
@@ -60,6 +58,8 @@ class ServerConnection:
       channels: by number.
       exclusive_queues: those that end with it.
       bytes_sent: those that its owner has taken.
+      on_frame: called with '<' or '>', the channel, and a method or what a message holds; None for
+        nobody.
       on_output: called when something is to be sent that its own bytes did not bring about.
     """
 
@@ -80,7 +80,8 @@ class ServerConnection:
         self._login = Login(self, certified)
         self._greeted = False
         self._lost = False  # the place in the stream: only the client's last words are looked for
-        self._frames = frame.FrameReader(self._find_sink, broker.frame_max - frame.OVERHEAD + FUDGE)
+        self._frames = frame.FrameReader(self._find_sink,
+                                         broker.frame_max - frame.OVERHEAD + broken.FUDGE)
         self._max_payload = broker.frame_max - frame.OVERHEAD
         self._incoming: dict[int, content.IncomingContent] = {}
         self._output: list[Chunk] = []
@@ -191,6 +192,7 @@ class ServerConnection:
         """Send a message; its body goes out by reference."""
         if self.on_frame is not None:
             self.on_frame('>', channel, method)
+            self.on_frame('>', channel, _Content(properties, body))
         self._write(*content.encode(frame.method_frame(channel, method), channel, properties, body,
                                     self._max_payload))
 
@@ -249,7 +251,7 @@ class ServerConnection:
     def tuned(self, frame_max: int, heartbeat: int, capabilities: object) -> None:
         """What was negotiated; frame_max in bytes, heartbeat in seconds."""
         self._max_payload = frame_max - frame.OVERHEAD
-        self._frames.max_payload = self._max_payload + FUDGE
+        self._frames.max_payload = self._max_payload + broken.FUDGE
         self.heartbeat = heartbeat
         if isinstance(capabilities, dict):
             self._capabilities = capabilities
@@ -288,7 +290,9 @@ class ServerConnection:
                 found = self._frames.next()
             except exceptions.AMQPError as error:
                 self._lost = True
-                raise self._bad_frame() from error
+                if self.state == LOGIN:
+                    raise HangUp from error
+                raise broken.frame_refusal(self._frames) from error
             if found is None:
                 return
             kind, channel, start, end = found
@@ -307,25 +311,6 @@ class ServerConnection:
         self._login.start()
         return True
 
-    def _bad_frame(self) -> Exception:
-        """What is wrong with the frame at which the reader stopped."""
-        if self.state == LOGIN:
-            return HangUp()
-        rest = self._frames.buffer[self._frames.offset:]
-        kind, _, size = frame.HEAD.unpack_from(rest)
-        limit = self._frames.max_payload
-        if size > limit:
-            return Refusal(
-                spec.FRAME_ERROR, f'type {kind}, all octets = <<>>: '
-                f'{{frame_too_large,{size},{limit - FUDGE}}}', 0)
-        end = 7 + size
-        payload = octets(rest[7:end])
-        if len(rest) > end and rest[end] != frame.END:
-            return Refusal(
-                spec.FRAME_ERROR, f'type {kind}, all octets = {payload}: '
-                f'{{invalid_frame_end_marker,{rest[end]}}}', 0)
-        return _unknown_frame(kind, payload)
-
     def _find_sink(self, channel: int, size: int) -> content.IncomingContent | None:
         incoming = self._incoming.get(channel)
         return incoming if incoming is not None and incoming.expects(size) else None
@@ -336,10 +321,10 @@ class ServerConnection:
     def _on_method(self, number: int, start: int, end: int) -> None:
         payload = self._payload(start, end)
         if len(payload) < 4:
-            raise _unknown_frame(frame.METHOD, octets(payload))
+            raise broken.unknown_frame(frame.METHOD, octets(payload))
         if self._expected(number) is not None:
             raise self._unexpected(number)
-        method = self._decode(payload)
+        method = broken.decode(payload)
         if self.on_frame is not None:
             self.on_frame('<', number, method)
         if number == 0:
@@ -348,24 +333,6 @@ class ServerConnection:
             self._on_channel_method(number, method)
         elif self.state == LOGIN:
             raise HangUp
-
-    def _decode(self, payload: bytes) -> Method:
-        try:
-            method = frame.decode_method(payload, 0, len(payload))
-        except exceptions.ProtocolViolationError as error:
-            index = int.from_bytes(payload[:4], 'big')
-            cause = error.__cause__
-            if index not in spec.methods or isinstance(cause, exceptions.InvalidFieldTypeException):
-                raise HangUp from error
-            if not str(cause).startswith(_AROUND_TABLES):
-                raise HangUp from error
-            raise Refusal(spec.FRAME_ERROR, f'cannot decode {octets(payload[4:])}',
-                          index) from error
-
-        for value in vars(method).values():
-            if isinstance(value, str) and not value.isascii() and not _is_utf_8(value):
-                raise Refusal(spec.FRAME_ERROR, 'Malformed UTF-8 in shortstr', 0)
-        return method
 
     def _on_connection_method(self, method: Method) -> None:
         if self.state == LOGIN:
@@ -435,9 +402,9 @@ class ServerConnection:
     def _on_header(self, number: int, start: int, end: int) -> None:
         payload = self._payload(start, end)
         if number == 0:
-            raise _unexpected_frame(frame.HEADER, octets(payload))
+            raise broken.unexpected_frame(frame.HEADER, octets(payload))
         if len(payload) < 14:
-            raise _unknown_frame(frame.HEADER, octets(payload))
+            raise broken.unknown_frame(frame.HEADER, octets(payload))
         if self._is_ignored(number):
             return
         incoming = self._incoming.get(number)
@@ -466,7 +433,7 @@ class ServerConnection:
 
     def _on_body(self, number: int, start: int, end: int) -> None:
         if number == 0:
-            raise _unexpected_frame(frame.BODY, octets(self._payload(start, end)))
+            raise broken.unexpected_frame(frame.BODY, octets(self._payload(start, end)))
         if self._is_ignored(number):
             return
         incoming = self._expect_body(number)
@@ -511,6 +478,8 @@ class ServerConnection:
             raise Refusal(spec.CHANNEL_ERROR, "expected 'channel.open'", method.INDEX)
         properties = incoming.properties or b'\0\0'
         body = incoming.body
+        if self.on_frame is not None:
+            self.on_frame('<', number, _Content(properties, body))
         self._do(number, method, lambda: channel.handle_message(method, properties, body))
         if self.broker.alarm is not None and self.state == OPEN:
             self.block(self.broker.alarm)
@@ -539,9 +508,9 @@ class ServerConnection:
     def _on_heartbeat(self, number: int, start: int, end: int) -> None:
         payload = octets(self._payload(start, end))
         if end > start:
-            raise _unknown_frame(frame.HEARTBEAT, payload)
+            raise broken.unknown_frame(frame.HEARTBEAT, payload)
         if number:
-            raise _unexpected_frame(frame.HEARTBEAT, payload)
+            raise broken.unexpected_frame(frame.HEARTBEAT, payload)
 
     _KINDS: ClassVar[dict[int, Callable[[ServerConnection, int, int, int], None]]] = {
         frame.METHOD: _on_method,
@@ -574,6 +543,18 @@ class ServerConnection:
         self.broker.forget(self)
 
 
+class _Content:
+    """Header and body of a message, in words."""
+
+    def __init__(self, properties: bytes, body: bytes) -> None:
+        self._properties = spec.BasicProperties.from_raw(properties)
+        self._body = body
+
+    def __repr__(self) -> str:
+        beginning = f'{self._body[:_SHOWN]!r}{"..." if len(self._body) > _SHOWN else ""}'
+        return f'{self._properties!r} and {len(self._body)} bytes: {beginning}'
+
+
 class _Endless(content.IncomingContent):
     """A message that is too long: nothing of it is kept, and nothing completes it."""
 
@@ -583,22 +564,6 @@ class _Endless(content.IncomingContent):
 
     def expects(self, size: int) -> bool:
         return False
-
-
-def _unknown_frame(kind: int, payload: str) -> Refusal:
-    return Refusal(spec.FRAME_ERROR, f'type {kind}, all octets = {payload}: unknown_frame', 0)
-
-
-def _unexpected_frame(kind: int, payload: str) -> Refusal:
-    return Refusal(spec.UNEXPECTED_FRAME, f'type {kind}, all octets = {payload}', 0)
-
-
-def _is_utf_8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # octets that are none stand in it as surrogates
-        return False
-    return True
 
 
 def _nothing() -> None:
