@@ -80,20 +80,20 @@ class _Round:
         self._stop(connection)
 
 
-def check_round(
-    connection_class: Any,
-    run: Callable[[Any], object],
-    stop: Callable[[Any], object] = lambda connection: connection.ioloop.stop()
-) -> None:
+def check_round(connection_class: Any,
+                run: Callable[[Any], object],
+                stop: Callable[[Any], object] = lambda connection: connection.ioloop.stop(),
+                **options: Any) -> None:
     """Publish, confirm, return, consume, acknowledge, expire; all of it, and in order.
 
-    run: lets the loop of a connection run until `stop(connection)`.
+    run: lets the loop of a connection run until `stop(connection)`. options: of the constructor.
     """
     broker = MemoryBroker()
     scene = _Round(stop)
     connection = in_process(connection_class, broker)(on_open_callback=scene.on_open,
                                                       on_open_error_callback=scene.on_end,
-                                                      on_close_callback=scene.on_end)
+                                                      on_close_callback=scene.on_end,
+                                                      **options)
     run(connection)
     assert scene.notes == _ALL
     assert not broker.connections
