@@ -75,7 +75,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
                         nargs='*',
                         metavar='-- COMMAND',
                         help='run this with AMQP_URL set, and end with its exit status')
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.port is not None and not 0 <= options.port <= 65535:
+        parser.error(f'argument --port: {options.port}, allowed are 0 to 65535')
+    if '--' in arguments and not options.command:
+        parser.error('no command behind --')
+    return options
 
 
 def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
@@ -96,7 +101,11 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     with server:
         if options.command:
             environment = {**os.environ, 'AMQP_URL': server.url()}
-            return subprocess.run(options.command, env=environment).returncode
+            try:
+                return subprocess.run(options.command, env=environment).returncode
+            except OSError as error:
+                print(f'{options.command[0]}: {error.strerror}', file=sys.stderr)
+                return 127
         print(server.url(), flush=True)
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

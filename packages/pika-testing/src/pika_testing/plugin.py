@@ -29,7 +29,8 @@ def amqp_broker(request: pytest.FixtureRequest) -> Iterator[ServedBroker]:
     """
     marker = request.node.get_closest_marker(_MARKER)
     options = {} if marker is None else marker.kwargs
-    with ServedBroker(**options) as broker:
+    arguments = () if marker is None else marker.args
+    with ServedBroker(*arguments, **options) as broker:
         yield broker
 
 

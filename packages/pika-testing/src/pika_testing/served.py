@@ -110,6 +110,8 @@ class ServedBroker:
             broker.faults.nack_confirms = 1
             broker.close_channels(406, 'because')
             broker.advance(60)
+
+        The broker answers no client meanwhile.
         """
         return self._server.locked()
 
@@ -133,7 +135,7 @@ class ServedBroker:
           KeyError: there is none of that name.
         """
         with self.locked() as broker:
-            queue = broker.virtual_hosts[virtual_host].queues[name]
+            queue = broker.find_queue(name, virtual_host)
             unacked = [
                 delivery.entry.message
                 for connection in broker.connections
@@ -192,8 +194,8 @@ class ServedBroker:
         def differences() -> list[str]:
             try:
                 state = self.queue(name, virtual_host)
-            except KeyError:
-                return [f'no queue {name!r}, only {self.queues(virtual_host)}']
+            except KeyError as error:
+                return [str(error.args[0])]
             found: list[tuple[str, object, object]] = [('unacked', unacked, len(state.unacked)),
                                                        ('consumers', consumers, state.consumers)]
             if isinstance(messages, int):
@@ -211,9 +213,9 @@ class ServedBroker:
     def assert_bound(self,
                      queue: str,
                      exchange: str,
-                     routing_key: str = '',
+                     routing_key: str | None = None,
                      virtual_host: str = '/') -> None:
-        """A queue or exchange is bound to an exchange with this routing key.
+        """A queue or exchange is bound to an exchange, with this routing key or, for None, any.
 
         Raises:
           AssertionError: it is not; the text says what is.
@@ -225,10 +227,14 @@ class ServedBroker:
             except KeyError:
                 return None
 
-        if not self.wait_until(lambda: (queue, routing_key) in (bindings() or ())):
-            raise AssertionError(
-                f'{queue!r} is not bound to exchange {exchange!r} with {routing_key!r}: ' +
-                ('there is no such exchange' if bindings() is None else f'only {bindings()}'))
+        def bound() -> bool:
+            return any(
+                name == queue and routing_key in (None, key) for name, key in bindings() or ())
+
+        if not self.wait_until(bound):
+            what = '' if routing_key is None else f' with {routing_key!r}'
+            raise AssertionError(f'{queue!r} is not bound to exchange {exchange!r}{what}: ' + (
+                'there is no such exchange' if bindings() is None else f'only {bindings()}'))
 
     def assert_published(self,
                          body: bytes | None = None,

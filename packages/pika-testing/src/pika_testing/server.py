@@ -305,7 +305,9 @@ class _Client:
                     break
                 sent -= len(first)
         connection = self._connection
-        if connection is not None and connection.bytes_pending:  # it waited for what has gone now
+        # What has waited for what has gone now; after a stall `resume` asks for it.
+        stalled = self._server.broker.faults.stalled
+        if connection is not None and connection.bytes_pending and not stalled:
             self._server.has_output(self)
         return True
 

@@ -589,3 +589,38 @@ def expiration_of_requeued(session: Session) -> None:
     session.sleep(0.5)
     channel.count('q')
     channel.get_all('q')
+
+
+def dead_letter_published_again(session: Session) -> None:
+    """A client sends a dead letter once more, with the headers that it had: is it counted on?"""
+    channel = session.channel()
+    channel.queue('dead')
+    channel.queue('q', x_dead_letter_exchange='', x_dead_letter_routing_key='dead')
+    headers = {}
+    for _ in range(3):
+        channel.publish('', 'q', b'1', headers=headers)
+        channel.settle()
+        answer = channel.get('q', no_ack=False)
+        channel.nack(answer.delivery_tag, requeue=False)
+        channel.settle()
+        headers = channel.get('dead').get_properties().headers
+
+
+def dead_letter_that_was_elsewhere(session: Session) -> None:
+    """A history that a client has written may look like a circle."""
+    channel = session.channel()
+    channel.queue('two')
+    channel.queue('one',
+                  x_message_ttl=50,
+                  x_dead_letter_exchange='',
+                  x_dead_letter_routing_key='two')
+    death = {
+        'queue': 'two',
+        'reason': 'expired',
+        'count': 1,
+        'exchange': '',
+        'routing-keys': ['two']
+    }
+    channel.publish('', 'one', b'1', headers={'x-death': [death]})
+    session.sleep(0.4)
+    channel.get_all('two')

@@ -135,6 +135,7 @@ def test_assertions_say_how_it_is(session, served, monkeypatch):
     channel.publish('amq.direct', 'key', b'1')
     served.assert_queue('q', messages=[b'1'], unacked=0, consumers=0)
     served.assert_bound('q', 'amq.direct', 'key')
+    served.assert_bound('q', 'amq.direct')
     message, = served.assert_published(b'1', exchange='amq.direct', routing_key='key', count=1)
     assert message.body == b'1'
     for check, text in (
@@ -143,6 +144,8 @@ def test_assertions_say_how_it_is(session, served, monkeypatch):
         (lambda: served.assert_queue('q', messages=[b'2']),
          r"queue 'q': messages: \[b'1'\], expected \[b'2'\]"),
         (lambda: served.assert_queue('r'), r"no queue 'r', only \['q'\]"),
+        (lambda: served.assert_bound('r', 'amq.direct'),
+         r"'r' is not bound to exchange 'amq.direct': only"),
         (lambda: served.assert_bound('q', 'amq.direct', 'other'),
          r"'q' is not bound to exchange 'amq.direct' with 'other': only \[\('q', 'key'\)\]"),
         (lambda: served.assert_bound('q', 'x'), 'there is no such exchange'),
@@ -218,6 +221,51 @@ with socket.create_connection(('127.0.0.1', port)) as sock:
 def test_exit_status_of_a_command(program):
     process = program('--', sys.executable, '-c', 'raise SystemExit(7)')
     assert process.wait(20) == 7
+
+
+@pytest.mark.parametrize('stopped', [False, True])
+def test_a_stalled_broker_can_be_resumed_and_stopped(served, session, stopped):
+    channel = session.channel()
+    with served.locked() as broker:
+        broker.faults.stalled = True
+    channel.say(spec.Queue.Declare(0, 'q'))
+    served.assert_queue('q')
+    if stopped:
+        served.stop()
+    else:
+        with served.locked() as broker:
+            broker.faults.resume()
+        assert channel.client.answer(channel.number, (spec.Queue.DeclareOk,)) is not None
+
+
+def test_faults_have_no_other_names(served):
+    with served.locked() as broker, pytest.raises(AttributeError):
+        broker.faults.stall = True
+    assert 'nack_confirms=0' in repr(broker.faults)
+
+
+def test_what_is_not_there_is_named(served):
+    with served.locked() as broker:
+        for call in (broker.delete_queue, broker.cancel_consumers, served.queue):
+            with pytest.raises(KeyError, match=r"no queue 'q', only \[\]"):
+                call('q')
+    with pytest.raises(ValueError, match='seconds: -1'):
+        served.advance(-1)
+
+
+@pytest.mark.parametrize('arguments, code, text', [
+    (['--port', '99999'], 2, 'argument --port: 99999, allowed are 0 to 65535'),
+    (['--'], 2, 'no command behind --'),
+    (['--', '/no/such/command'], 127, '/no/such/command: No such file or directory'),
+])
+def test_program_that_is_asked_for_nonsense(arguments, code, text):
+    done = subprocess.run([sys.executable, '-m', 'pika_testing', *arguments],
+                          capture_output=True,
+                          text=True,
+                          timeout=20)
+    assert done.returncode == code
+    assert text in done.stderr
+    assert 'Traceback' not in done.stderr
 
 
 def test_program_on_a_port_in_use():

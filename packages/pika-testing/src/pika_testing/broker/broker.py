@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pika_testing.broker.channel import Channel
     from pika_testing.broker.messages import Message
+    from pika_testing.broker.queues import Queue
 
 
 class MemoryBroker:
@@ -116,6 +117,8 @@ class MemoryBroker:
 
     def advance(self, seconds: float) -> None:
         """Let seconds pass, with all that is due in them, each thing at its moment."""
+        if seconds < 0:
+            raise ValueError(f'seconds: {seconds!r}, time does not go back')
         end = self.clock.now() + seconds
         due = self.next_timeout()
         while due is not None and due <= end:
@@ -163,11 +166,29 @@ class MemoryBroker:
             connection.drop()
 
     def cancel_consumers(self, queue: str, virtual_host: str = '/') -> None:
-        """Cancel the consumers of a queue, as RabbitMQ does when it moves one."""
-        for consumer in list(self.virtual_hosts[virtual_host].queues[queue].consumers.all):
+        """Cancel the consumers of a queue, as RabbitMQ does when it moves one.
+
+        Raises:
+          KeyError: there is no such queue.
+        """
+        for consumer in list(self.find_queue(queue, virtual_host).consumers.all):
             consumer.channel.cancelled(consumer)
 
     def delete_queue(self, queue: str, virtual_host: str = '/') -> None:
-        """Delete a queue."""
-        host = self.virtual_hosts[virtual_host]
-        host.delete_queue(host.queues[queue])
+        """Delete a queue.
+
+        Raises:
+          KeyError: there is none of that name.
+        """
+        self.virtual_hosts[virtual_host].delete_queue(self.find_queue(queue, virtual_host))
+
+    def find_queue(self, name: str, virtual_host: str = '/') -> Queue:
+        """The queue of that name.
+
+        Raises:
+          KeyError: there is none; the text says which there are.
+        """
+        queues = self.virtual_hosts[virtual_host].queues
+        if name not in queues:
+            raise KeyError(f'no queue {name!r}, only {sorted(queues)}')
+        return queues[name]

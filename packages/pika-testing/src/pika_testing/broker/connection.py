@@ -304,7 +304,11 @@ class ServerConnection:
         if len(beginning) < 8:
             return False
         self._greeted = True
+        if self.on_frame is not None:
+            self.on_frame('<', 0, beginning)
         if beginning != frame.PROTOCOL_HEADER:
+            if self.on_frame is not None:
+                self.on_frame('>', 0, self.broker.version.greeting)
             self._write(self.broker.version.greeting)
             raise HangUp
         self._frames.offset += 8

@@ -25,10 +25,14 @@ class Faults:
       hold_confirms: True: confirms wait until `release_confirms`.
       confirm_delay: seconds that each confirm waits.
       stalled: True: nothing is sent until `resume`.
-      drop_after: bytes after which a connection is cut, amid whatever it is; None: never.
+      drop_after: bytes after which each connection is cut, amid whatever it is; None: never.
       corrupt_at: which byte of a connection has all its bits turned, from 0; None: none.
       split_writes: bytes that are written at once at most; None: any number.
     """
+
+    # A name that is misspelt must not pass for a fault.
+    __slots__ = ('heartbeats', 'nack_confirms', 'hold_confirms', 'confirm_delay', 'stalled',
+                 'drop_after', 'corrupt_at', 'split_writes', '_broker', '_held')
 
     def __init__(self, broker: MemoryBroker) -> None:
         self.heartbeats = True
@@ -41,6 +45,10 @@ class Faults:
         self.split_writes: int | None = None
         self._broker = broker
         self._held: list[tuple[Channel, int, bool]] = []
+
+    def __repr__(self) -> str:
+        values = ((name, getattr(self, name)) for name in self.__slots__ if name[0] != '_')
+        return f'<Faults {", ".join(f"{name}={value!r}" for name, value in values)}>'
 
     def confirm(self, channel: Channel, tag: int, taken: bool) -> None:
         """Confirm a publish, or not yet, or not as it should be."""

@@ -36,11 +36,12 @@ class Message:
       body: bytes.
       expiration: seconds, or None.
       priority: None where none was set.
+      deaths: what this broker has written to x-death; None where it has not.
       redelivered: whether even the first delivery says so.
     """
 
     __slots__ = ('exchange', 'routing_key', 'keys', 'told_keys', 'properties', 'encoded', 'body',
-                 'expiration', 'priority', 'redelivered')
+                 'deaths', 'expiration', 'priority', 'redelivered')
 
     def __init__(self,
                  exchange: str,
@@ -59,6 +60,7 @@ class Message:
         self.body = body
         self.expiration: float | None = None
         self.priority: int | None = None
+        self.deaths: list[dict[str, Any]] | None = None
         self.redelivered = redelivered
 
     def __repr__(self) -> str:
@@ -172,12 +174,13 @@ def dead_letter(message: Message, queue: str, reason: str, exchange: str, routin
     goes; None for its own keys.
     """
     headers: dict[str, Any] = dict(message.properties.headers or {})
-    deaths = [dict(death) for death in deaths_of(message)]
+    deaths = [dict(death) for death in _deaths_of(message, version)]
     has_history = bool(deaths) or version.trusts_deaths and 'x-death' in headers
     if version.reverses_deaths:
         deaths.reverse()
     death = _known_death(deaths, queue, reason) or _new_death(message, queue, reason, timestamp)
-    headers['x-death'] = [death, *deaths]
+    deaths.insert(0, death)
+    headers['x-death'] = deaths
     told = {'reason': reason, 'queue': queue, 'exchange': message.exchange}
     if not has_history:
         headers.update((f'x-first-death-{name}', value) for name, value in told.items())
@@ -190,6 +193,7 @@ def dead_letter(message: Message, queue: str, reason: str, exchange: str, routin
             headers.pop('CC', None)
     properties = with_headers(message.properties, headers, expiration=None)
     dead = Message(exchange, keys[0], properties, b''.join(properties.encode()), message.body, keys)
+    dead.deaths = deaths
     dead.told_keys = told_keys
     dead.priority = message.priority
     return dead
@@ -223,17 +227,17 @@ def _as_int(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def deaths_of(message: Message) -> list[dict[str, Any]]:
-    """The header x-death, the last death first; empty where a client has made it up."""
-    deaths = (message.properties.headers or {}).get('x-death')
-    if not isinstance(deaths, list):
-        return []
-    return [death for death in deaths if isinstance(death, dict)]
+def _deaths_of(message: Message, version: Version) -> list[dict[str, Any]]:
+    """What has happened to a message, the last death first."""
+    if message.deaths is not None:
+        return message.deaths
+    told = (message.properties.headers or {}).get('x-death') if version.trusts_deaths else None
+    return [death for death in told if isinstance(death, dict)] if isinstance(told, list) else []
 
 
 def goes_round(message: Message, queue: str) -> bool:
     """Whether this dead letter was in `queue` before, and nobody has rejected it since."""
-    for death in deaths_of(message):
+    for death in message.deaths or ():
         if death.get('reason') == 'rejected':
             return False
         if death.get('queue') == queue:

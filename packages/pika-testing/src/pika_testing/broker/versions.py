@@ -31,7 +31,7 @@ class Version:
       dispatches_on_cancel: the next single active consumer gets messages at once.
       keeps_copies: a dead letter keeps the header CC also where its routing key is replaced.
       reverses_deaths: where x-death has several entries, a new one turns their order round.
-      trusts_deaths: any x-death of a client's, even none that makes sense, is taken for a history.
+      trusts_deaths: the x-death of a client that publishes is taken for a history, even nonsense.
       tells_last_death: dead letters have headers x-last-death-*, too.
       tells_acquired: quorum queues count acquisitions apart from failed deliveries: a nack is none.
       counts_in_get: Basic.GetOk of a quorum queue has x-delivery-count before it is redelivered.
