@@ -9,7 +9,8 @@ def tune_properties(session: Session) -> None:
     """What a broker offers."""
     client = session.client()
     start = client.start
-    session.note(start.version_major, start.version_minor, start.mechanisms, start.locales)
+    mechanisms = sorted(start.mechanisms.split())  # each node has an order of its own
+    session.note(start.version_major, start.version_minor, mechanisms, start.locales)
     session.note(sorted(start.server_properties['capabilities'].items()))
     session.note(start.server_properties['product'])
 
