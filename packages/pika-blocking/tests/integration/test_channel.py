@@ -441,9 +441,9 @@ def test_closed_while_a_call_waits(connection, channel):
 
 
 def test_closed_while_idle(connection, channel):
-    """Rule 27: an ack for what is not outstanding; process_data_events tells."""
-    channel.basic_ack(99)
+    """Rule 27: an ack for what is not outstanding; the next call tells, or the ack."""
     with pytest.raises(exceptions.ChannelClosedByBroker) as caught:
+        channel.basic_ack(99)
         connection.process_data_events(10)
     assert caught.value.reply_code == 406
     with pytest.raises(exceptions.ChannelWrongStateError) as again:
