@@ -69,20 +69,18 @@ def start() -> float:
 def deep_queue(depth: int) -> tuple[float, float, float]:
     """Bytes a message in a queue of `depth`; microseconds to put one and to take one there."""
     broker = MemoryBroker(clock=Clock(running=False))
-    connection = broker.accept()
-    host = broker.virtual_hosts['/']
-    connection.opened(broker.users['guest'], host)
-    greeting = spec.Channel.Open(), spec.Queue.Declare(0, 'q')
-    connection._greeted = True  # no handshake: only the queue is looked at
-    for method in greeting:
-        connection._on_channel_method(1, method)
+    protocol = Protocol(ConnectionParameters())
+    joint = Joint(broker, protocol)
+    joint.pump()
+    protocol.call(protocol.open_channel(None), spec.Queue.Declare(0, 'q'), 'declare')
+    joint.pump()
     data = b''.join(message_frames(1, spec.Basic.Publish(0, '', 'q'), body=b'0123456789')) * 100
-    queue = host.queues['q']
+    queue = broker.find_queue('q')
 
     def put(count: int) -> float:
         started = time.process_time()
         for _ in range(count // 100):
-            connection.receive_data(data)
+            joint.connection.receive_data(data)
         return (time.process_time() - started) / count * 1e6
 
     def take(count: int) -> float:

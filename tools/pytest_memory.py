@@ -40,35 +40,32 @@ class MemoryNode(rabbitmq.Broker):
                          str(certificates), 'in memory')
         self._version = tuple(map(int, version.split('.')))
 
-    # What the base does with calls into RabbitMQ.
-
-    def add_virtual_host(self, name: str) -> None:  # noqa: D102
+    def add_virtual_host(self, name: str) -> None:
         with self._served.locked() as broker:
             broker.add_virtual_host(name)
 
-    def delete_virtual_host(self, name: str) -> None:  # noqa: D102
+    def delete_virtual_host(self, name: str) -> None:
         with self._served.locked() as broker:
             broker.delete_virtual_host(name)
             broker.published.clear()
 
-    def close_connections(  # noqa: D102
-            self, virtual_host: str, reason: str = 'closed by a test') -> None:
+    def close_connections(self, virtual_host: str, reason: str = 'closed by a test') -> None:
         with self._served.locked() as broker:
             broker.close_connections(320, reason, virtual_host)
 
-    def delete_queue(self, virtual_host: str, name: str) -> None:  # noqa: D102
+    def delete_queue(self, virtual_host: str, name: str) -> None:
         with self._served.locked() as broker:
             broker.delete_queue(name, virtual_host)
 
-    def queue_counts(self, virtual_host: str, name: str) -> tuple[int, int, int]:  # noqa: D102
+    def queue_counts(self, virtual_host: str, name: str) -> tuple[int, int, int]:
         state = self._served.queue(name, virtual_host)
         return len(state.messages), len(state.unacked), state.consumers
 
-    def kill(self) -> None:  # noqa: D102
+    def kill(self) -> None:
         self._served.stop()
 
     @contextlib.contextmanager
-    def memory_alarm(self) -> Iterator[None]:  # noqa: D102
+    def memory_alarm(self) -> Iterator[None]:
         with self._served.locked() as broker:
             broker.set_alarm()
         try:

@@ -160,7 +160,7 @@ class _Transport:
 
     def drain(self) -> bool:
         """Hand to the owner at once what there is."""
-        self._deliver(True)
+        self._deliver(though_paused=True)
         return True
 
     def _wake(self) -> None:
@@ -171,19 +171,19 @@ class _Transport:
     def _turn(self) -> None:
         self._woken = False
         self._broker.handle_timeout()
-        self._deliver(self._paused is False)
+        self._deliver()
         self._arm()
 
-    def _deliver(self, wanted: bool) -> None:
-        while wanted and not self._closed:
+    def _deliver(self, though_paused: bool = False) -> None:
+        while not self._closed and (though_paused or not self._paused):
             chunks = self._connection.data_to_send()
-            if not chunks:
-                break
-            self._owner.data_received(b''.join(chunks))
-            wanted = not self._paused
-        if wanted and self._connection.is_over and not self._closed and not self._told_eof:
-            self._told_eof = True
-            self._owner.eof_received()
+            if chunks:
+                self._owner.data_received(b''.join(chunks))
+                continue
+            if self._connection.is_over and not self._told_eof:
+                self._told_eof = True
+                self._owner.eof_received()
+            return
 
     def _arm(self) -> None:
         if self._timer is not None:

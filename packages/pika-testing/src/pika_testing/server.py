@@ -137,7 +137,10 @@ class BrokerServer:
             with self.lock:
                 for key, mask in ready:
                     self._serve(key, mask)
-                self.broker.handle_timeout()
+                try:
+                    self.broker.handle_timeout()
+                except Exception:  # a mistake in there: clients are served all the same
+                    LOGGER.exception('%r', self.broker)
                 while self._restless:
                     client, _ = self._restless.popitem()
                     self._guard(client, client.write)

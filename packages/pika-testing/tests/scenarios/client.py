@@ -11,7 +11,7 @@ import socket
 import time
 import urllib.parse
 
-from pika import exceptions, frame, spec
+from pika import frame, spec
 from pika.amqp_object import Method
 from pika_testing import message_frames
 
@@ -44,9 +44,7 @@ class SocketStream:
         self._socket.settimeout(SECONDS if wait else self._quiet)
         try:
             return self._socket.recv(65536)
-        except TimeoutError:
-            return None
-        except socket.timeout:
+        except socket.timeout:  # before Python 3.10 it is no TimeoutError
             return None
         except OSError:
             return b''
@@ -80,9 +78,6 @@ class Session:
         self._sleep = sleep
         self._clients: list[Client] = []
         self._names: dict[str, str] = {}
-
-    def stream(self):
-        return self._connect()
 
     def bare_client(self, **options) -> Client:
         """A connection that has said nothing yet."""
@@ -141,8 +136,8 @@ class Client:
                  password=None,
                  virtual_host=None,
                  capabilities=(),
-                 channel_max=0,
-                 frame_max=0,
+                 channel_max=None,
+                 frame_max=None,
                  heartbeat=0):
         self.session = session
         self.name = name
@@ -150,7 +145,10 @@ class Client:
         self.ended = False
         self._closed = False  # in words
         self.start: spec.Connection.Start | None = None
-        self.tune = spec.Connection.Tune(channel_max, frame_max, heartbeat)
+        # What to ask for; None for what the broker offers.
+        self._channel_max = channel_max
+        self._frame_max = frame_max
+        self._heartbeat = heartbeat
         self.credentials = f'\0{user or session.user}\0{password or session.password}'
         self.virtual_host = virtual_host or session.virtual_host
         self.capabilities = {name: True for name in capabilities}
@@ -175,10 +173,9 @@ class Client:
         if tune is None:
             return
         self.offered = shown(tune)
-        self.say(
-            0,
-            spec.Connection.TuneOk(self.tune.channel_max or tune.channel_max, self.tune.frame_max or
-                                   tune.frame_max, self.tune.heartbeat))
+        channel_max = tune.channel_max if self._channel_max is None else self._channel_max
+        frame_max = tune.frame_max if self._frame_max is None else self._frame_max
+        self.say(0, spec.Connection.TuneOk(channel_max, frame_max, self._heartbeat))
         self.say(0, spec.Connection.Open(self.virtual_host))
         self.answer(0, (spec.Connection.OpenOk,))
 
@@ -440,6 +437,3 @@ def _timeless(value: object) -> object:
     if isinstance(value, list):
         return [_timeless(item) for item in value]
     return value
-
-
-__all__ = ['Channel', 'Client', 'Session', 'SocketStream', 'exceptions', 'shown', 'spec']

@@ -84,6 +84,18 @@ def frame_max_too_high(session: Session) -> None:
     session.settle()
 
 
+def frame_max_unlimited(session: Session) -> None:
+    """Zero asks for no limit, where the broker has one."""
+    session.client(frame_max=0)
+    session.settle()
+
+
+def channel_max_unlimited(session: Session) -> None:
+    """The same for channels."""
+    session.client(channel_max=0)
+    session.settle()
+
+
 def close_channel(session: Session) -> None:
     """A closed channel's number is free again; what is sent to it meanwhile is ignored."""
     client = session.client()
@@ -122,8 +134,7 @@ def not_implemented_methods(session: Session) -> None:
 def server_method(session: Session) -> None:
     """A method that only a broker may send."""
     channel = session.channel()
-    channel.say(spec.Basic.DeliverOk() if hasattr(spec.Basic, 'DeliverOk') else spec.Queue.
-                DeclareOk('q', 0, 0))
+    channel.say(spec.Queue.DeclareOk('q', 0, 0))
     session.settle()
 
 

@@ -1,6 +1,7 @@
 """Publishing: properties, returns, confirms, transactions."""
 
 from pika import spec
+from pika_testing import message_frames
 
 from scenarios.client import Session
 
@@ -83,9 +84,8 @@ def returned(session: Session) -> None:
 def immediate(session: Session) -> None:
     """The flag immediate is not supported."""
     channel = session.channel()
-    channel.client.send(b''.join(
-        __import__('pika_testing').message_frames(channel.number,
-                                                  spec.Basic.Publish(0, '', 'q', immediate=True))))
+    method = spec.Basic.Publish(0, '', 'q', immediate=True)
+    channel.client.send(b''.join(message_frames(channel.number, method)))
     channel.settle()
 
 

@@ -15,7 +15,7 @@ from pika import spec
 from pika_testing.broker import settling
 from pika_testing.broker.arguments import QUORUM, check_consumer
 from pika_testing.broker.consumers import Consumer
-from pika_testing.broker.messages import Message, published, with_headers
+from pika_testing.broker.messages import published, with_headers
 from pika_testing.broker.permissions import CONFIGURE, READ, WRITE
 from pika_testing.broker.refusals import Refusal, precondition
 from pika_testing.broker.settling import Transaction, Unacked
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pika.amqp_object import Method
 
     from pika_testing.broker.connection import ServerConnection
-    from pika_testing.broker.messages import Entry
+    from pika_testing.broker.messages import Entry, Message
     from pika_testing.broker.queues import Queue
     from pika_testing.broker.settling import Way
 
@@ -41,7 +41,7 @@ class Channel:
     """One channel of a connection.
 
     Attributes:
-      closing: the broker has closed it, and waits for Channel.CloseOk.
+      closing: it was closed; where the broker did that, Channel.CloseOk is still to come.
       unacked: deliveries to be settled, by delivery tag.
       confirming: whether publishes are confirmed.
     """
@@ -99,7 +99,7 @@ class Channel:
         exchange = clean(method.exchange)
         message = published(exchange, method.routing_key, properties, body, self._user.name)
         if message.properties.reply_to == REPLY_TO:
-            message = self._with_reply_name(message)
+            self._name_reply_queue(message)
         if not exchange and method.routing_key.startswith(f'{REPLY_TO}.'):
             self.connection.broker.note_published(message)
             self._publish_reply(message, method.mandatory)
@@ -138,18 +138,11 @@ class Channel:
 
     # Direct reply-to.
 
-    def _with_reply_name(self, message: Message) -> Message:
+    def _name_reply_queue(self, message: Message) -> None:
         if self._reply_tag is None:
             raise precondition('fast reply consumer does not exist')
-        properties = with_headers(message.properties,
-                                  message.properties.headers,
-                                  reply_to=self._reply_name)
-        copy = Message(message.exchange, message.routing_key, properties,
-                       b''.join(properties.encode()), message.body, message.keys)
-        copy.told_keys = message.told_keys
-        copy.expiration = message.expiration
-        copy.priority = message.priority
-        return copy
+        message.set_properties(
+            with_headers(message.properties, message.properties.headers, reply_to=self._reply_name))
 
     def _publish_reply(self, message: Message, mandatory: bool) -> None:
         name = message.routing_key
@@ -395,7 +388,7 @@ class Channel:
                             self._prefetch, dict(arguments))
         self.consumers[tag] = consumer
         self._answer(method, spec.Basic.ConsumeOk(tag))
-        queue.consume(consumer)
+        queue.consumers.add(consumer)
         queue.dispatch()
 
     def _on_cancel(self, method: spec.Basic.Cancel) -> None:
@@ -438,18 +431,11 @@ class Channel:
         self._settle(method.delivery_tag, False,
                      settling.given_back if method.requeue else settling.rejected)
 
-    def _on_recover(self, method: spec.Basic.Recover) -> None:
+    def _on_recover(self, method: spec.Basic.Recover | spec.Basic.RecoverAsync) -> None:
         if not method.requeue:
             raise Refusal(spec.NOT_IMPLEMENTED, 'requeue=false')
-        self._answer(method, spec.Basic.RecoverOk())
-        self._recover()
-
-    def _on_recover_async(self, method: spec.Basic.RecoverAsync) -> None:
-        if not method.requeue:
-            raise Refusal(spec.NOT_IMPLEMENTED, 'requeue=false')
-        self._recover()
-
-    def _recover(self) -> None:
+        if isinstance(method, spec.Basic.Recover):
+            self._answer(method, spec.Basic.RecoverOk())
         deliveries = list(self.unacked.values())
         self.unacked.clear()
         self._apply(deliveries, settling.requeued)
@@ -553,7 +539,7 @@ class Channel:
         spec.Basic.Nack: _on_nack,
         spec.Basic.Qos: _on_qos,
         spec.Basic.Recover: _on_recover,
-        spec.Basic.RecoverAsync: _on_recover_async,
+        spec.Basic.RecoverAsync: _on_recover,
         spec.Basic.Reject: _on_reject,
         spec.Channel.Flow: _on_flow,
         spec.Confirm.Select: _on_confirm_select,

@@ -326,7 +326,7 @@ class ServerConnection:
         payload = self._payload(start, end)
         if len(payload) < 4:
             raise broken.unknown_frame(frame.METHOD, octets(payload))
-        if self._expected(number) is not None:
+        if self.state == OPEN and number in self._incoming:
             raise self._unexpected(number)
         method = broken.decode(payload)
         if self.on_frame is not None:
@@ -384,7 +384,7 @@ class ServerConnection:
         if not isinstance(method, spec.Channel.Open):
             raise Refusal(spec.CHANNEL_ERROR, "expected 'channel.open'", method.INDEX)
         limit = self._login.channel_max
-        if limit and len(self.channels) >= limit:
+        if len(self.channels) >= limit:
             raise Refusal(
                 spec.NOT_ALLOWED, f'number of channels opened ({len(self.channels)}) has reached '
                 f'the negotiated channel_max ({limit})', 0)
@@ -487,13 +487,6 @@ class ServerConnection:
         self._do(number, method, lambda: channel.handle_message(method, properties, body))
         if self.broker.alarm is not None and self.state == OPEN:
             self.block(self.broker.alarm)
-
-    def _expected(self, number: int) -> str | None:
-        """Which part of a message is due on a channel."""
-        incoming = self._incoming.get(number)
-        if incoming is None or self.state != OPEN:
-            return None
-        return 'header' if incoming.properties is None else 'body'
 
     def _unexpected(self, number: int) -> Refusal:
         """The refusal of a frame that is not the one that is due."""

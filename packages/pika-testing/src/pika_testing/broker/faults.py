@@ -35,6 +35,11 @@ class Faults:
                  'drop_after', 'corrupt_at', 'split_writes', '_broker', '_held')
 
     def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+        self._held: list[tuple[Channel, int, bool]] = []
+        self._end()
+
+    def _end(self) -> None:
         self.heartbeats = True
         self.nack_confirms = 0
         self.hold_confirms = False
@@ -43,8 +48,6 @@ class Faults:
         self.drop_after: int | None = None
         self.corrupt_at: int | None = None
         self.split_writes: int | None = None
-        self._broker = broker
-        self._held: list[tuple[Channel, int, bool]] = []
 
     def __repr__(self) -> str:
         values = ((name, getattr(self, name)) for name in self.__slots__ if name[0] != '_')
@@ -78,9 +81,7 @@ class Faults:
 
     def clear(self) -> None:
         """No faults any more."""
-        held = self._held
-        self.__init__(self._broker)  # type: ignore[misc]  # it has no subclass
-        self._held = held
+        self._end()
         self.release_confirms()
         self.resume()
 

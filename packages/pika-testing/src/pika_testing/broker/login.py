@@ -31,7 +31,7 @@ class Login:
     certified: the name in the client's certificate, for EXTERNAL.
 
     Attributes:
-      channel_max: what was negotiated; 0 for any number.
+      channel_max: what was negotiated; 0 before.
     """
 
     def __init__(self, connection: ServerConnection, certified: str | None) -> None:
@@ -122,13 +122,12 @@ class Login:
 
     def _on_tune_ok(self, method: spec.Connection.TuneOk) -> None:
         offered = self._broker
-        frame_max = method.frame_max or offered.frame_max
-        if frame_max > offered.frame_max or frame_max < offered.version.min_frame_max:
+        if not offered.version.min_frame_max <= method.frame_max <= offered.frame_max:
             raise HangUp
-        if method.channel_max > offered.channel_max or not method.channel_max:
+        if not 1 <= method.channel_max <= offered.channel_max:
             raise HangUp
         self.channel_max = method.channel_max
-        self._connection.tuned(frame_max, method.heartbeat,
+        self._connection.tuned(method.frame_max, method.heartbeat,
                                self._client_properties.get('capabilities'))
         self._awaits = spec.Connection.Open
 

@@ -1,7 +1,7 @@
 """A message, and what is noted of it in a queue.
 
-Rule: a message never changes; its body is held once, however many queues it is in. Dead letters
-are new messages with the same body.
+Rule: once it is in a queue a message never changes; its body is held once, however many queues it
+is in. Dead letters are new messages with the same body.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pika_testing.broker.versions import Version
 
 NO_PROPERTIES = b'\0\0'
+_MOST = 2**63 - 1  # a client may have written the number before it
 _COPIES = ('CC', 'BCC')  # https://www.rabbitmq.com/docs/sender-selected
 
 
@@ -49,8 +50,7 @@ class Message:
                  properties: spec.BasicProperties,
                  encoded: bytes,
                  body: bytes,
-                 keys: Sequence[str] | None = None,
-                 redelivered: bool = False) -> None:
+                 keys: Sequence[str] | None = None) -> None:
         self.exchange = exchange
         self.routing_key = routing_key
         self.keys: Sequence[str] = (routing_key,) if keys is None else keys
@@ -61,11 +61,16 @@ class Message:
         self.expiration: float | None = None
         self.priority: int | None = None
         self.deaths: list[dict[str, Any]] | None = None
-        self.redelivered = redelivered
+        self.redelivered = False
 
     def __repr__(self) -> str:
         return (f'<Message to {self.exchange!r} with {self.routing_key!r}: {self.body[:40]!r}'
                 f'{"..." if len(self.body) > 40 else ""}>')
+
+    def set_properties(self, properties: spec.BasicProperties) -> None:
+        """Change what the client has written, before anybody has seen it."""
+        self.properties = properties
+        self.encoded = b''.join(properties.encode())
 
 
 _NO_PROPERTIES = spec.BasicProperties()
@@ -108,8 +113,7 @@ def _take_copies(message: Message, headers: dict[str, Any]) -> None:
             message.told_keys = list(keys)
     message.keys = keys
     if headers.pop('BCC', None) is not None:
-        message.properties = with_headers(message.properties, headers)
-        message.encoded = b''.join(message.properties.encode())
+        message.set_properties(with_headers(message.properties, headers))
 
 
 def _text(key: object) -> str:
@@ -204,7 +208,7 @@ def _known_death(deaths: list[dict[str, Any]], queue: str, reason: str) -> dict[
     for death in deaths:
         if (death.get('queue'), death.get('reason')) == (queue, reason):
             deaths.remove(death)
-            death['count'] = _as_int(death.get('count')) + 1
+            death['count'] = min(_as_int(death.get('count')) + 1, _MOST)
             return death
     return None
 

@@ -202,10 +202,6 @@ class Queue:
 
     # Consumers.
 
-    def consume(self, consumer: Consumer) -> None:
-        """Take in a consumer."""
-        self.consumers.add(consumer)
-
     def cancel(self, consumer: Consumer) -> None:
         """Let a consumer go; the last one takes an auto-delete queue along."""
         if consumer not in self.consumers.all:

@@ -109,4 +109,6 @@ class Ready:
 
     def clear(self) -> None:
         """Drop all."""
-        self.__init__(self._max_priority, self._default)  # type: ignore[misc]  # it has no subclass
+        self._lanes.clear()
+        self._levels.clear()
+        self._length = self.bytes = 0
